@@ -1,0 +1,537 @@
+"""The schema of study files: loading, overrides, and errors that name file, field and allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import tomli_w
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from allocsearch.allocation import Allocation, Lattice
+
+SourceName = Literal[
+    "digits",
+    "idx",
+    "images",
+    "numpy",
+    "MNIST",
+    "FashionMNIST",
+    "KMNIST",
+    "EMNIST",
+    "Omniglot",
+    "SVHN",
+    "CIFAR10",
+]
+ShiftName = Literal[
+    "additive_noise",
+    "inversion",
+    "rotation",
+    "pixel_permutation",
+    "corruption",
+    "segment_shuffling",
+    "segment_deletion",
+]
+SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
+
+SOURCES: tuple[str, ...] = typing.get_args(SourceName)
+SHIFTS: tuple[str, ...] = typing.get_args(ShiftName)
+FILE_SOURCES = ("idx", "images", "numpy")
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message is one line that says how to mend it."""
+
+
+class _Section(BaseModel):
+    """Unknown keys and silent conversions are refused; a loaded study never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _mistake(key: str, message: str) -> PydanticCustomError:
+    """A validation error about `key` of the section that is being validated."""
+    return PydanticCustomError("mistake", "{message}", {"key": key, "message": message})
+
+
+def _listed(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_or_more(value: object) -> object:
+    return _listed(value) if isinstance(value, list | tuple) else (value,)
+
+
+# TOML and YAML have lists; the sections hold tuples, which cannot change.
+_Floats2 = Annotated[tuple[float, float], BeforeValidator(_listed)]
+
+
+class Objective(_Section):
+    """A metric and the direction in which it is better, written `max:auroc` or `min:rate`."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+    _directions: ClassVar[dict[str, str]] = {"max": "maximize", "min": "minimize"}
+
+    @classmethod
+    def parse(cls, text: str) -> Objective:
+        """Read `max:METRIC` or `min:METRIC`.
+
+        Raises:
+            ValueError: If `text` has another form.
+        """
+        match = re.fullmatch(r"(max|min):(\S+)", text)
+        if not match:
+            raise ValueError(f"found {text!r}; allowed: max:METRIC or min:METRIC")
+        direction: Any = cls._directions[match[1]]
+        return cls(metric=match[2], direction=direction)
+
+    def __str__(self) -> str:
+        return f"{self.direction[:3]}:{self.metric}"
+
+
+def _objective(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"found {value!r}; allowed: max:METRIC or min:METRIC")
+    return str(Objective.parse(value))
+
+
+class StudySection(_Section):
+    """What is searched for, and how long."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "study"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    trials: Annotated[int, Field(ge=1)] = 50
+    objectives: Annotated[
+        tuple[Annotated[str, BeforeValidator(_objective)], ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+    ] = ("max:retention", "min:attenuation", "max:auroc")
+    sampler: SamplerName = "tpe"
+    workers: Annotated[int, Field(ge=1)] = 1
+    retries: Annotated[int, Field(ge=0)] = 3
+    storage: str | None = None
+
+    @property
+    def parsed_objectives(self) -> tuple[Objective, ...]:
+        """The objectives with metric and direction apart."""
+        return tuple(Objective.parse(text) for text in self.objectives)
+
+
+class SearchSpaceSection(_Section):
+    """Which allocations can be proposed."""
+
+    kind: Literal["ratio", "simplex", "table"] = "simplex"
+    budget: Annotated[int, Field(ge=1)]
+    layers: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_one_or_more), Field(min_length=1)
+    ] = (3,)
+    min_dim: Annotated[int, Field(ge=1)] = 1
+    step: Annotated[int, Field(ge=1)] = 1
+    max_dim: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...] | None,
+        BeforeValidator(lambda v: v if v is None else _one_or_more(v)),
+    ] = None
+    ratio_range: _Floats2 = (0.1, 10.0)
+    allocations: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.layers)) != len(self.layers):
+            raise _mistake("layers", f"found {list(self.layers)}; each number of layers once")
+        if self.kind == "table":
+            self._check_table()
+            return self
+        if self.allocations:
+            raise _mistake("allocations", f"only a table has these, and kind is {self.kind!r}")
+        low, high = self.ratio_range
+        if not 0 < low < high:
+            raise _mistake("ratio_range", f"found [{low}, {high}]; allowed: 0 < low < high")
+        try:
+            self.lattices()
+        except ValueError as error:
+            key = str(error).split()[0]
+            raise _mistake(
+                key if key in type(self).model_fields else "budget", str(error)
+            ) from None
+        return self
+
+    def _check_table(self) -> None:
+        if not self.allocations:
+            raise _mistake("allocations", "a table needs at least one, for example ['64-18-6']")
+        for text in self.allocations:
+            try:
+                found = Allocation.parse(text)
+            except ValueError as error:
+                raise _mistake("allocations", str(error)) from None
+            if found.budget != self.budget:
+                message = f"{text} sums to {found.budget}, not to the budget {self.budget}"
+                raise _mistake("allocations", message)
+        if len(set(self.allocations)) != len(self.allocations):
+            raise _mistake("allocations", "an allocation stands twice")
+        if "layers" in self.model_fields_set:
+            for text in self.allocations:
+                if text.count("-") + 1 not in self.layers:
+                    message = f"{text} does not have {' or '.join(map(str, self.layers))} layers"
+                    raise _mistake("allocations", message)
+
+    @property
+    def layer_counts(self) -> tuple[int, ...]:
+        """Every number of layers that an allocation of this space can have, ascending."""
+        if self.kind == "table":
+            return tuple(sorted({text.count("-") + 1 for text in self.allocations}))
+        return tuple(sorted(self.layers))
+
+    def lattices(self) -> dict[int, Lattice]:
+        """The lattice of allocations for each number of layers (not for a table).
+
+        Raises:
+            ValueError: If one of them is empty.
+        """
+        return {n: self._lattice(n) for n in sorted(self.layers)}
+
+    def _lattice(self, layers: int) -> Lattice:
+        caps = self.max_dim
+        if caps is not None and len(caps) == 1:
+            caps = caps * layers
+        return Lattice(self.budget, layers, self.step, self.min_dim, caps)
+
+
+class Source(_Section):
+    """Where the values of one data set come from."""
+
+    source: SourceName
+    name: str | None = None
+    path: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = ()
+    labels: str | None = None
+    array: str | None = None
+    split: Literal["train", "test"] | None = None
+    invert: bool = False
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.source in FILE_SOURCES) != bool(self.path):
+            verb = "needs" if self.source in FILE_SOURCES else "takes no"
+            raise _mistake("path", f"source {self.source!r} {verb} path")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name under which results of this set are stored."""
+        return self.name or self.source
+
+
+class Shift(_Section):
+    """A synthetic OOD set: a shift of held-out ID data."""
+
+    shift: ShiftName
+    name: str | None = None
+    strength: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    @property
+    def title(self) -> str:
+        """The name under which results of this set are stored."""
+        return self.name or self.shift
+
+
+def _source(value: object) -> object:
+    return {"source": value} if isinstance(value, str) else value
+
+
+def _ood(value: object) -> object:
+    if isinstance(value, str):
+        return Shift.model_validate({"shift": value}) if value in SHIFTS else _known(value)
+    if isinstance(value, Mapping):
+        return (Shift if "shift" in value else Source).model_validate(value)
+    return value
+
+
+def _known(name: str) -> Source:
+    if name not in SOURCES:
+        raise ValueError(_suggestion(name, (*SOURCES, *SHIFTS), f"unknown data set {name!r}"))
+    return Source.model_validate({"source": name})
+
+
+_OodSets = Annotated[
+    tuple[Annotated[Source | Shift, BeforeValidator(_ood)], ...], BeforeValidator(_listed)
+]
+_SetName = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class DataSection(_Section):
+    """ID and OOD data, each with its role. Only the final evaluation reads `ood_test`."""
+
+    id: Annotated[Source, BeforeValidator(_source)]
+    ood_validation: _OodSets = ()
+    ood_test: _OodSets = ()
+    train_size: Annotated[int, Field(ge=2)] | None = None
+    validation_size: Annotated[int, Field(ge=2)] | None = None
+    test_size: Annotated[int, Field(ge=2)] | None = None
+    ood_size: Annotated[int, Field(ge=2)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    download: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("ood_validation", "ood_test"):
+            titles = [entry.title for entry in getattr(self, key)]
+            for title in titles:
+                if not _SetName.fullmatch(title):
+                    raise _mistake(key, f"name {title!r}: allowed are letters, digits, _ and -")
+            twice = sorted({t for t in titles if titles.count(t) > 1})
+            if twice:
+                raise _mistake(key, f"{twice[0]!r} stands twice; give each set its own `name`")
+        return self
+
+
+class ModelSection(_Section):
+    """The HVAE, but for its allocation."""
+
+    inference: Literal["bottom_up"] = "bottom_up"
+    blocks: Literal["dense"] = "dense"
+    hidden: Annotated[int, Field(ge=1)] = 256
+    depth: Annotated[int, Field(ge=1)] = 2
+    skip: bool = True
+    activation: Literal["silu", "relu", "elu", "gelu", "leaky_relu", "tanh"] = "silu"
+    likelihood: Literal["bernoulli"] = "bernoulli"
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TrainingSection(_Section):
+    """One training. Shares are of its whole length."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    kl_warmup: _Share = 0.25
+    free_nats: Annotated[float, Field(ge=0)] = 2.0
+    free_nats_hold: _Share = 0.42
+    free_nats_end: _Share = 0.83
+    gradient_clip: Annotated[float, Field(gt=0)] = 200.0
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.free_nats_end < self.free_nats_hold:
+            message = f"{self.free_nats_end} is before free_nats_hold {self.free_nats_hold}"
+            raise _mistake("free_nats_end", message)
+        return self
+
+
+class EvaluationSection(_Section):
+    """How a trained model is measured."""
+
+    score: str = "auto"
+    samples: Annotated[int, Field(ge=2)] = 16
+    batch_size: Annotated[int, Field(ge=1)] = 500
+    keep: Literal["none", "scores", "models", "all"] = "scores"
+
+
+class StudyConfig(_Section):
+    """A whole study file, resolved: every field has its value."""
+
+    study: StudySection = StudySection()
+    search_space: SearchSpaceSection
+    data: DataSection
+    model: ModelSection = ModelSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        layers = min(self.search_space.layer_counts)
+        scores = score_names(layers)
+        if self.evaluation.score not in ("auto", *scores):
+            found = self.evaluation.score
+            message = _suggestion(found, ("auto", *scores), f"unknown score {found!r}")
+            raise _mistake("evaluation.score", message)
+        allowed = metric_names(self)
+        for objective in self.study.parsed_objectives:
+            if objective.metric not in allowed:
+                found = f"unknown objective {objective.metric!r}"
+                message = _suggestion(objective.metric, allowed, found)
+                if objective.metric.startswith("auroc") and not self.data.ood_validation:
+                    message = f"{found}: AUROC needs a set in data.ood_validation"
+                raise _mistake("study.objectives", message)
+        return self
+
+    def to_toml(self) -> str:
+        """The resolved study as TOML; `load` of it gives an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def score_names(layers: int) -> tuple[str, ...]:
+    """The OOD scores of a model with `layers` layers (design: larger is more OOD)."""
+    return (
+        "negative_elbo",
+        *(f"negative_bound_{k}" for k in range(1, layers)),
+        *(f"llr_{k}" for k in range(1, layers)),
+        *(f"kl_{layer}" for layer in range(1, layers + 1)),
+    )
+
+
+def metric_names(config: StudyConfig) -> tuple[str, ...]:
+    """Every metric that each trial of the study records, and so may be an objective."""
+    layers = min(config.search_space.layer_counts)
+    names = ["retention", "attenuation", "elbo", "distortion", "rate"]
+    for layer in range(1, layers + 1):
+        names += [f"{kind}_{layer}" for kind in ("rate", "information", "active_units")]
+    if config.data.ood_validation:
+        names += ["auroc", "auroc_worst"]
+    for entry in config.data.ood_validation:
+        names += [f"auroc.{entry.title}.{score}" for score in score_names(layers)]
+    return tuple(names)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a study file (TOML; YAML by the ending .yaml or .yml) and apply overrides.
+
+    Args:
+        path: The study file. Its `search_space.file` is taken relative to its folder.
+        overrides: Texts `section.key=value`, value as in TOML (quotes optional for strings).
+
+    Raises:
+        InputError: With one line that names the file, the key, what was found and what is allowed.
+    """
+    content = _read(path)
+    space_file: Path | None = None
+    # Overrides come first so that one of them can name another file.
+    for override in overrides:
+        _override(content, override)
+    space = content.get("search_space")
+    inherited: dict[str, Any] = {}
+    if isinstance(space, dict) and "file" in space:
+        name = space.pop("file")
+        if not isinstance(name, str):
+            raise InputError(f"{path}: search_space.file: found {name!r}; allowed: a file name")
+        space_file = path.parent / name
+        inherited = {k: v for k, v in _read(space_file).items() if k not in space}
+        content["search_space"] = {**inherited, **space}
+    try:
+        return StudyConfig.model_validate(content)
+    except ValidationError as error:
+        key, message = _first_mistake(error)
+        own = key.removeprefix("search_space.")
+        if space_file is not None and key != own and own.split(".")[0] in inherited:
+            raise InputError(f"{space_file}: {own}: {message}") from None
+        raise InputError(f"{path}: {key}: {message}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a TOML or YAML file, by its ending."""
+    allowed = "allowed: a readable .toml, .yaml or .yml file"
+    if path.suffix not in (".toml", ".yaml", ".yml"):
+        raise InputError(f"{path}: found {path.suffix or 'no ending'}; {allowed}")
+    try:
+        text = path.read_bytes().decode()
+        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {allowed}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not text (UTF-8); {allowed}") from None
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        kind = "TOML" if path.suffix == ".toml" else "YAML"
+        raise InputError(f"{path}: not valid {kind}: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"{path}: found {type(content).__name__}; allowed: sections with keys")
+    return content
+
+
+def _override(content: dict[str, Any], text: str) -> None:
+    """Set one `section.key=value` in place."""
+    name, equals, value = text.partition("=")
+    *sections, key = name.strip().split(".")
+    if not equals or not sections or not all((*sections, key)):
+        raise InputError(f"--set {text}: allowed: section.key=value")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        parsed = value.strip()
+    target = content
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise InputError(f"--set {text}: {section} is not a section")
+    target[key] = parsed
+
+
+def _first_mistake(error: ValidationError) -> tuple[str, str]:
+    """The key and the message of the first thing that is wrong."""
+    # An unknown key is named first: it is often the cause of a missing one.
+    details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = details[0]
+    where = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    context = first.get("ctx", {})
+    if first["type"] == "mistake":
+        where += [context["key"]]
+        message = context["message"]
+    elif first["type"] == "extra_forbidden":
+        allowed = _keys(StudyConfig, where[:-1])
+        names = [".".join((*where[:-1], key)) for key in allowed]
+        near = difflib.get_close_matches(".".join(where), names, 1, 0.6)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        message = f"unknown key.{hint} Allowed: {', '.join(allowed)}."
+    elif first["type"] == "missing":
+        message = "missing; it has no default"
+    elif first["type"] == "value_error":
+        message = str(context["error"])
+    elif first["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        message = _suggestion(str(first["input"]), choices, f"found {first['input']!r}")
+    else:
+        message = f"found {_shown(first['input'])}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
+    return ".".join(where), " ".join(f"{message}{more}".split())
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _keys(section: type[BaseModel], where: Sequence[str]) -> list[str]:
+    """The keys that are allowed at `where`."""
+    for part in where:
+        if part in section.model_fields:
+            annotation = section.model_fields[part].annotation
+            section = next(_models(annotation), section)
+        elif not part.isdigit():
+            section = {"Source": Source, "Shift": Shift}.get(part, section)
+    return [*section.model_fields, *(["file"] if section is SearchSpaceSection else [])]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
+    """The sections that a type annotation mentions."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        if issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for argument in typing.get_args(annotation):
+        yield from _models(argument)
+
+
+def _suggestion(found: str, allowed: Sequence[str], problem: str) -> str:
+    near = difflib.get_close_matches(found, allowed, 1, 0.6)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{problem}.{hint} Allowed: {', '.join(allowed)}."

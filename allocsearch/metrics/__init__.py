@@ -1,0 +1,3 @@
+"""Measurements of a trained model: information, OOD scores, AUROC."""
+
+from __future__ import annotations

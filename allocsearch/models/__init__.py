@@ -1,0 +1,3 @@
+"""The hierarchical VAE, its blocks and likelihoods."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The report: front, figures, page and exports, from storage and run folder alone."""
+
+from __future__ import annotations

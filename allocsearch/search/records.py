@@ -1,0 +1,123 @@
+"""What a study has recorded, read from its storage: all that a report needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import TrialState
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import StudyConfig
+from allocsearch.search.storage import load_run_config, open_study
+
+State = Literal["complete", "failed", "interrupted", "running", "waiting"]
+
+ALLOCATION = "allocation"
+RATIO = "ratio"
+SEED = "seed"
+METRICS = "metrics"
+REASON = "reason"
+RETRY_OF = "retry_of"
+INTERRUPTED = "interrupted"
+PROGRESS = "progress"
+WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial.
+
+    Attributes:
+        number: Optuna's trial number.
+        state: `failed` is a training that ended with a reason; `interrupted` one whose worker
+            died or was stopped, and which another trial repeats.
+        allocation: The allocation, once proposed.
+        seed: Seed of the training.
+        values: The objectives in the order of the study file, for a complete trial.
+        metrics: Every recorded metric of a complete trial by name.
+        duration: Seconds from start to end, for a trial that ended.
+        reason: Why it failed or was interrupted.
+        retry_of: The number of the interrupted trial that this one repeats.
+        progress: `epoch`, `epochs` and `elbo` of a running trial.
+    """
+
+    number: int
+    state: State
+    allocation: Allocation | None = None
+    seed: int | None = None
+    values: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    duration: float | None = None
+    reason: str | None = None
+    retry_of: int | None = None
+    progress: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial counts towards `study.trials`."""
+        return self.state in ("complete", "failed")
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as it stands: its run folder, resolved config and trials in order of number."""
+
+    folder: Path
+    config: StudyConfig
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def complete(self) -> tuple[TrialRecord, ...]:
+        """The trials that have metrics."""
+        return tuple(trial for trial in self.trials if trial.state == "complete")
+
+    @property
+    def finished(self) -> int:
+        """How many trials count towards `study.trials`."""
+        return sum(trial.finished for trial in self.trials)
+
+
+def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    """The record of one Optuna trial."""
+    attributes = trial.user_attrs
+    text = attributes.get(ALLOCATION)
+    return TrialRecord(
+        number=trial.number,
+        state=_state(trial.state, attributes),
+        allocation=None if text is None else Allocation.parse(text),
+        seed=attributes.get(SEED),
+        values=tuple(trial.values or ()),
+        metrics=attributes.get(METRICS, {}),
+        duration=None if trial.duration is None else trial.duration.total_seconds(),
+        reason=attributes.get(REASON),
+        retry_of=attributes.get(RETRY_OF),
+        progress=attributes.get(PROGRESS, {}),
+    )
+
+
+def _state(state: TrialState, attributes: Mapping[str, Any]) -> State:
+    if state == TrialState.COMPLETE:
+        return "complete"
+    if state.is_finished():
+        return "interrupted" if attributes.get(INTERRUPTED) else "failed"
+    return "running" if state == TrialState.RUNNING else "waiting"
+
+
+def read_study(study: optuna.Study, config: StudyConfig, folder: Path) -> StudyRecord:
+    """The record of an open study."""
+    trials = tuple(read_trial(trial) for trial in study.get_trials(deepcopy=False))
+    return StudyRecord(folder=folder, config=config, trials=trials)
+
+
+def read_run(folder: Path) -> StudyRecord:
+    """The record of a run folder.
+
+    Raises:
+        InputError: If `folder` is no run folder.
+    """
+    config = load_run_config(folder)
+    return read_study(open_study(config, folder), config, folder)

@@ -1,0 +1,62 @@
+"""Where a study is kept: the run folder and the Optuna storage in it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import optuna
+
+from allocsearch.config import InputError, StudyConfig, load
+
+CONFIG_NAME = "study.toml"
+DATABASE_NAME = "study.db"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a killed writer, leaves the old or the new one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files for the owner alone; results are shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load_run_config(folder: Path) -> StudyConfig:
+    """The resolved config of a run folder.
+
+    Raises:
+        InputError: If `folder` is no run folder, or its study.toml cannot be read.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        raise InputError(f"{folder}: not a run folder (no {CONFIG_NAME} in it)")
+    return load(folder / CONFIG_NAME)
+
+
+def open_storage(config: StudyConfig, folder: Path) -> optuna.storages.BaseStorage:
+    """The storage of a study: `study.storage`, or SQLite in the run folder."""
+    url = config.study.storage or f"sqlite:///{(folder / DATABASE_NAME).resolve()}"
+    # Several workers write to one SQLite file; each waits for its turn rather than fail.
+    arguments = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
+    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+
+
+def open_study(config: StudyConfig, folder: Path) -> optuna.Study:
+    """The study of a run folder, made on first use."""
+    return optuna.create_study(
+        study_name=config.study.name,
+        storage=open_storage(config, folder),
+        directions=[objective.direction for objective in config.study.parsed_objectives],
+        load_if_exists=True,
+    )

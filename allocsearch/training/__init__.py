@@ -1,0 +1,3 @@
+"""Training: one loop and its schedules."""
+
+from __future__ import annotations
