@@ -517,7 +517,7 @@ def _keys(section: type[BaseModel], where: Sequence[str]) -> list[str]:
             annotation = section.model_fields[part].annotation
             section = next(_models(annotation), section)
         elif not part.isdigit():
-            section = {"Source": Source, "Shift": Shift}.get(part, section)
+            section = Shift if part == "Shift" else Source if part == "Source" else section
     return [*section.model_fields, *(["file"] if section is SearchSpaceSection else [])]
 
 
