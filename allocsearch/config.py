@@ -17,7 +17,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -256,22 +258,26 @@ def _source(value: object) -> object:
 
 
 def _ood(value: object) -> object:
-    if isinstance(value, str):
-        return Shift.model_validate({"shift": value}) if value in SHIFTS else _known(value)
-    if isinstance(value, Mapping):
-        return (Shift if "shift" in value else Source).model_validate(value)
-    return value
+    if not isinstance(value, str):
+        return value
+    if value not in (*SOURCES, *SHIFTS):
+        problem = f"unknown data set {value!r}"
+        raise ValueError(_suggestion(value, (*SOURCES, *SHIFTS), problem))
+    return {"shift" if value in SHIFTS else "source": value}
 
 
-def _known(name: str) -> Source:
-    if name not in SOURCES:
-        raise ValueError(_suggestion(name, (*SOURCES, *SHIFTS), f"unknown data set {name!r}"))
-    return Source.model_validate({"source": name})
+def _tag(value: object) -> str:
+    shift = "shift" in value if isinstance(value, Mapping) else isinstance(value, Shift)
+    return "Shift" if shift else "Source"
 
 
-_OodSets = Annotated[
-    tuple[Annotated[Source | Shift, BeforeValidator(_ood)], ...], BeforeValidator(_listed)
+_OodSet = Annotated[
+    Annotated[Source, Tag("Source")] | Annotated[Shift, Tag("Shift")],
+    Discriminator(_tag),
+    BeforeValidator(_ood),
 ]
+_OodSets = Annotated[tuple[_OodSet, ...], BeforeValidator(_listed)]
+_TAGS: dict[str, type[BaseModel]] = {"Source": Source, "Shift": Shift}
 _SetName = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -481,13 +487,14 @@ def _first_mistake(error: ValidationError) -> tuple[str, str]:
     # An unknown key is named first: it is often the cause of a missing one.
     details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = details[0]
-    where = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    path = [str(part) for part in first["loc"]]
+    where = [part for part in path if part not in _TAGS]
     context = first.get("ctx", {})
     if first["type"] == "mistake":
         where += [context["key"]]
         message = context["message"]
     elif first["type"] == "extra_forbidden":
-        allowed = _keys(StudyConfig, where[:-1])
+        allowed = _keys(StudyConfig, path[:-1])
         names = [".".join((*where[:-1], key)) for key in allowed]
         near = difflib.get_close_matches(".".join(where), names, 1, 0.6)
         hint = f" Did you mean {near[0]}?" if near else ""
@@ -517,7 +524,7 @@ def _keys(section: type[BaseModel], where: Sequence[str]) -> list[str]:
             annotation = section.model_fields[part].annotation
             section = next(_models(annotation), section)
         elif not part.isdigit():
-            section = Shift if part == "Shift" else Source if part == "Source" else section
+            section = _TAGS.get(part, section)
     return [*section.model_fields, *(["file"] if section is SearchSpaceSection else [])]
 
 
