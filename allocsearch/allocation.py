@@ -195,6 +195,19 @@ class Lattice:
     def __len__(self) -> int:
         return self._counts[0][self.units]
 
+    def __getitem__(self, rank: int) -> Allocation:
+        """The allocation at a position from 0 to `len(self) - 1` of the lexicographic order."""
+        if not 0 <= rank < len(self):
+            raise IndexError(rank)
+        left, units = self.units, []
+        for layer in range(self.layers):
+            steps, cumulative = self._choices(layer, left)
+            i = bisect_right(cumulative, rank) - 1
+            rank -= cumulative[i]
+            units.append(steps[i])
+            left -= steps[i]
+        return Allocation(tuple(u * self.step for u in units))
+
     def __iter__(self) -> Iterator[Allocation]:
         def extend(prefix: tuple[int, ...], left: int) -> Iterator[Allocation]:
             layer = len(prefix)

@@ -1,0 +1,51 @@
+"""A searched number of layers on top of another kind of space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import BaseTrial
+
+from allocsearch.allocation import Allocation
+from allocsearch.spaces.space import Space
+
+
+class LayerCountSpace:
+    """One categorical parameter `layers` chooses among spaces, one per number of layers.
+
+    Args:
+        spaces: The space for each number of layers. Parameters of the same name are shared.
+    """
+
+    def __init__(self, spaces: Mapping[int, Space]) -> None:
+        self.spaces = dict(spaces)
+
+    def suggest(self, trial: BaseTrial) -> Allocation:
+        """The allocation that the space of the trial's `layers` gives.
+
+        Every space is asked, so that every trial has every parameter.
+        """
+        layers = trial.suggest_categorical("layers", list(self.spaces))
+        return {n: space.suggest(trial) for n, space in self.spaces.items()}[layers]
+
+    def params(self, allocation: Allocation) -> dict[str, Any]:
+        """The number of layers and the parameters of its space; others are left to the sampler.
+
+        Raises:
+            ValueError: If `allocation` is in none of the spaces.
+        """
+        if allocation.layers not in self.spaces:
+            counts = ", ".join(map(str, self.spaces))
+            raise ValueError(f"{allocation} does not have one of {counts} layers")
+        return {"layers": allocation.layers, **self.spaces[allocation.layers].params(allocation)}
+
+    def __len__(self) -> int:
+        return sum(len(space) for space in self.spaces.values())
+
+    def __getitem__(self, rank: int) -> Allocation:
+        for space in self.spaces.values():
+            if rank < len(space):
+                return space[rank]
+            rank -= len(space)
+        raise IndexError(rank)

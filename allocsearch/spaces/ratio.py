@@ -1,0 +1,59 @@
+"""The space of one parameter: the ratio between the dims of neighbouring layers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from optuna.trial import BaseTrial
+
+from allocsearch.allocation import Allocation, Lattice
+
+# Ratios at which the range is scanned for the allocations that it reaches.
+_SCAN = 4097
+
+
+class RatioSpace:
+    """Allocations with d_l proportional to r^(l-1), r on a log scale.
+
+    Args:
+        lattice: Budget, layers, step, floor and caps.
+        low: Smallest ratio, above 0.
+        high: Largest ratio.
+    """
+
+    def __init__(self, lattice: Lattice, low: float, high: float) -> None:
+        self.lattice = lattice
+        self.low = low
+        self.high = high
+
+    def suggest(self, trial: BaseTrial) -> Allocation:
+        """The allocation at the trial's `ratio`."""
+        ratio = trial.suggest_float("ratio", self.low, self.high, log=True)
+        return Allocation.from_ratio(ratio, self.lattice)
+
+    def params(self, allocation: Allocation) -> dict[str, Any]:
+        """The middle (in its logarithm) of the ratios that give `allocation`.
+
+        Raises:
+            ValueError: If no ratio of the range gives it.
+        """
+        ratios = self._reached.get(allocation)
+        if ratios is None:
+            raise ValueError(f"no ratio from {self.low} to {self.high} gives {allocation}")
+        return {"ratio": ratios[len(ratios) // 2]}
+
+    def __len__(self) -> int:
+        return len(self._reached)
+
+    def __getitem__(self, rank: int) -> Allocation:
+        return list(self._reached)[rank]
+
+    @cached_property
+    def _reached(self) -> dict[Allocation, list[float]]:
+        """The ratios of a scan of the range, by the allocation that each gives."""
+        reached: dict[Allocation, list[float]] = {}
+        for ratio in np.geomspace(self.low, self.high, _SCAN).clip(self.low, self.high).tolist():
+            reached.setdefault(Allocation.from_ratio(ratio, self.lattice), []).append(ratio)
+        return reached

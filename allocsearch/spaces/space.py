@@ -1,0 +1,32 @@
+"""What every search space can do."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from optuna.trial import BaseTrial
+
+from allocsearch.allocation import Allocation
+
+
+class Space(Protocol):
+    """A finite, numbered set of allocations that an Optuna trial can choose from.
+
+    The parameters and their ranges are the same for every trial, so every sampler of Optuna works.
+    """
+
+    def suggest(self, trial: BaseTrial) -> Allocation:
+        """The allocation that the trial's parameters stand for."""
+
+    def params(self, allocation: Allocation) -> dict[str, Any]:
+        """Parameters for which `suggest` gives `allocation`, to enqueue it.
+
+        Raises:
+            ValueError: If `allocation` is not in the space.
+        """
+
+    def __len__(self) -> int:
+        """The number of allocations."""
+
+    def __getitem__(self, rank: int) -> Allocation:
+        """The allocation at a position from 0 to `len(self) - 1`."""
