@@ -1,0 +1,56 @@
+"""How metrics, values and durations read, wherever they are shown."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_LAYERED = re.compile(r"(rate|information|active_units)_([0-9]+)")
+_NATS = ("retention", "elbo", "distortion", "rate", "information")
+_NAMES = {"elbo": "ELBO", "auroc": "AUROC", "auroc_worst": "AUROC, worst set"}
+
+
+def metric_unit(metric: str) -> str | None:
+    """The unit of a metric, `nats`, or None where it has none."""
+    layered = _LAYERED.fullmatch(metric)
+    return "nats" if (layered[1] if layered else metric) in _NATS else None
+
+
+def metric_label(metric: str) -> str:
+    """A metric as it reads at an axis or column, with its unit: `retention (nats)`."""
+    layered = _LAYERED.fullmatch(metric)
+    if layered:
+        name = f"{layered[1].replace('_', ' ')}, layer {layered[2]}"
+    elif metric.startswith("auroc."):
+        _, data_set, score = [*metric.split(".", 2), ""][:3]
+        name = f"AUROC, {data_set}, {score}"
+    else:
+        name = _NAMES.get(metric, metric.replace("_", " "))
+    unit = metric_unit(metric)
+    return name if unit is None else f"{name} ({unit})"
+
+
+def format_metric(metric: str, value: float | None) -> str:
+    """A value with the digits that its metric deserves, without its unit.
+
+    Nats have 2 decimals, counts none, all else 3; an unknown value is a dash.
+    """
+    if value is None or math.isnan(value):
+        return "–"  # noqa: RUF001
+    if metric.startswith("active_units"):
+        return f"{value:.0f}"
+    text = f"{value:.2f}" if metric_unit(metric) == "nats" else f"{value:.3f}"
+    return text if float(text) else text.removeprefix("-")
+
+
+def format_duration(seconds: float | None) -> str:
+    """Seconds as `48 s`, `1 m 52 s` or `2 h 03 m`; an unknown duration is a dash."""
+    if seconds is None or math.isnan(seconds):
+        return "–"  # noqa: RUF001
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} m"
+    return f"{minutes} m {rest:02d} s" if minutes else f"{rest} s"

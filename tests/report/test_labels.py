@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from allocsearch.report.labels import format_duration, format_metric, metric_label
+
+
+@pytest.mark.parametrize(
+    ("metric", "label"),
+    [
+        ("retention", "retention (nats)"),
+        ("attenuation", "attenuation"),
+        ("elbo", "ELBO (nats)"),
+        ("information_3", "information, layer 3 (nats)"),
+        ("active_units_1", "active units, layer 1"),
+        ("auroc.Omniglot.llr_1", "AUROC, Omniglot, llr_1"),
+    ],
+)
+def test_labels(metric, label):
+    assert metric_label(metric) == label
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("retention", 9.806, "9.81"),
+        ("rate_2", -0.001, "0.00"),
+        ("auroc", 0.9425, "0.943"),
+        ("active_units_1", 18.0, "18"),
+        ("elbo", math.nan, "\u2013"),
+        ("elbo", None, "\u2013"),
+    ],
+)
+def test_values(metric, value, text):
+    assert format_metric(metric, value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.25, "0.2 s"),
+        (48, "48 s"),
+        (59.6, "1 m 00 s"),
+        (112, "1 m 52 s"),
+        (7385, "2 h 03 m"),
+        (None, "\u2013"),
+    ],
+)
+def test_durations(seconds, text):
+    assert format_duration(seconds) == text
