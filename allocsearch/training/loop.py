@@ -1,0 +1,128 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import ModelSection, TrainingSection
+from allocsearch.models.hvae import HVAE
+from allocsearch.training.schedules import free_nats, kl_weight
+
+logger = logging.getLogger(__name__)
+
+
+class DivergedError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: Its number, from 1.
+        epochs: How many there will be.
+        elbo: Mean ELBO of the training batches during the epoch, nats per example.
+    """
+
+    epoch: int
+    epochs: int
+    elbo: float
+
+
+def build_model(allocation: Allocation, features: int, section: ModelSection, seed: int) -> HVAE:
+    """A model with its initial weights, which depend on `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return HVAE(allocation, features, section)
+
+
+def training_loss(
+    log_likelihood: Tensor, kl: Sequence[Tensor], weight: float, free: float
+) -> Tensor:
+    """The negative ELBO with weighted KL terms and free nats.
+
+    Args:
+        log_likelihood: log p(x | z), nats, `(batch,)`.
+        kl: KL terms of each layer, nats, `(batch, d_l)`.
+        weight: Weight of the KL terms.
+        free: Nats that each latent dim has for free, in the mean over the batch.
+
+    Returns:
+        Scalar, nats per example.
+    """
+    means = torch.cat([layer.mean(0) for layer in kl])
+    # Without free nats nothing is clamped: a drawn KL term may well be below zero.
+    charged = means.clamp(min=free) if free > 0 else means
+    return weight * charged.sum() - log_likelihood.mean()
+
+
+def train(
+    model: HVAE,
+    values: Tensor,
+    section: TrainingSection,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[], None] = lambda: None,
+) -> tuple[Epoch, ...]:
+    """Train a model in place. On a CPU with one thread, equal arguments give equal bits.
+
+    Args:
+        model: The model.
+        values: Training examples, `(n, *shape)`, uint8.
+        section: Length, batches, optimiser and schedules.
+        seed: Seed of the order of the examples, their binarisation and the latents' noise.
+        on_epoch: Called after every epoch.
+        on_step: Called before every step; what it raises ends the training.
+
+    Returns:
+        The epochs.
+
+    Raises:
+        DivergedError: If the loss of an epoch was NaN or infinite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=section.learning_rate, fused=True)
+    parameters = list(model.parameters())
+    n = len(values)
+    batch_size = min(section.batch_size, n)
+    steps = n // batch_size
+    history: list[Epoch] = []
+    model.train()
+    for epoch in range(section.epochs):
+        order = torch.randperm(n, generator=generator)
+        loss_sum, elbo_sum = torch.zeros(()), torch.zeros(())
+        for step in range(steps):
+            on_step()
+            progress = (epoch * steps + step) / (section.epochs * steps)
+            batch = values[order[step * batch_size : (step + 1) * batch_size]]
+            x = model.likelihood.prepare(batch, generator)
+            latents = model.infer(x, model.draw_noise(batch_size, generator))
+            terms = model.bound_terms(x, latents)
+            loss = training_loss(
+                terms.log_likelihood,
+                terms.kl,
+                kl_weight(progress, section),
+                free_nats(progress, section),
+            )
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(parameters, section.gradient_clip)
+            optimizer.step()
+            with torch.no_grad():
+                loss_sum += loss
+                elbo_sum += terms.bound().mean()
+        if not math.isfinite(loss_sum.item()):
+            raise DivergedError(f"the loss became {loss_sum.item()} in epoch {epoch + 1}")
+        history.append(Epoch(epoch + 1, section.epochs, elbo_sum.item() / steps))
+        logger.debug("epoch %d of %d: ELBO %.2f nats", *vars(history[-1]).values())
+        on_epoch(history[-1])
+    model.eval()
+    return tuple(history)
