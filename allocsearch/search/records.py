@@ -18,8 +18,11 @@ State = Literal["complete", "failed", "interrupted", "running", "waiting"]
 
 ALLOCATION = "allocation"
 RATIO = "ratio"
+SLOT = "slot"
 SEED = "seed"
 METRICS = "metrics"
+SCORE = "score"
+PROVENANCE = "provenance"
 REASON = "reason"
 RETRY_OF = "retry_of"
 INTERRUPTED = "interrupted"
@@ -39,6 +42,8 @@ class TrialRecord:
         seed: Seed of the training.
         values: The objectives in the order of the study file, for a complete trial.
         metrics: Every recorded metric of a complete trial by name.
+        score: The OOD score behind the metric `auroc`, where there are OOD validation sets.
+        provenance: Package versions by name, and `data`, the fingerprint of the search data.
         duration: Seconds from start to end, for a trial that ended.
         reason: Why it failed or was interrupted.
         retry_of: The number of the interrupted trial that this one repeats.
@@ -51,6 +56,8 @@ class TrialRecord:
     seed: int | None = None
     values: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
+    score: str | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
     duration: float | None = None
     reason: str | None = None
     retry_of: int | None = None
@@ -92,6 +99,8 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         seed=attributes.get(SEED),
         values=tuple(trial.values or ()),
         metrics=attributes.get(METRICS, {}),
+        score=attributes.get(SCORE),
+        provenance=attributes.get(PROVENANCE, {}),
         duration=None if trial.duration is None else trial.duration.total_seconds(),
         reason=attributes.get(REASON),
         retry_of=attributes.get(RETRY_OF),
