@@ -1,0 +1,130 @@
+"""The registry of sources: from an entry of a study file to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from allocsearch.config import InputError, Source
+from allocsearch.data.dataset import Dataset
+from allocsearch.data.digits import read_digits
+from allocsearch.data.idx import read_idx
+from allocsearch.data.image_files import list_images, read_images
+from allocsearch.data.named import load_named
+from allocsearch.data.named_sets import NAMED_SETS
+from allocsearch.data.numpy_files import read_numpy
+from allocsearch.data.pixels import to_labels, to_values
+from allocsearch.data.roots import find_path
+
+Loader = Callable[[Source, bool], tuple[Tensor, Tensor | None]]
+
+_ONLY_FOR = {
+    "labels": frozenset(("idx", "numpy")),
+    "array": frozenset(("numpy",)),
+    "split": frozenset(NAMED_SETS),
+}
+
+
+def load_source(source: Source, *, allow_download: bool = False) -> Dataset:
+    """Load the data set that an entry of a study file describes.
+
+    Args:
+        source: The entry.
+        allow_download: Whether a named set that is found nowhere may be downloaded.
+
+    Returns:
+        The set, in the order of its files, with `classes` and `invert` applied.
+
+    Raises:
+        InputError: If data is missing or broken, a key does not fit the source, or one of
+            `classes` is absent.
+    """
+    for key, sources in _ONLY_FOR.items():
+        if getattr(source, key) is not None and source.source not in sources:
+            allowed = ", ".join(sorted(sources))
+            raise InputError(
+                f"{key}: found {getattr(source, key)!r} for source {source.source!r}; allowed "
+                f"only for {allowed}"
+            )
+    values, labels = LOADERS[source.source](source, allow_download)
+    dataset = Dataset(source.title, values, labels)
+    if source.classes is not None:
+        dataset = dataset.take(_members(dataset, source.classes))
+    if source.invert:
+        dataset = Dataset(dataset.name, 255 - dataset.values, dataset.labels)
+    return dataset
+
+
+def _members(dataset: Dataset, classes: tuple[int, ...]) -> Tensor:
+    """Indices of the examples in `classes`, `(m,)`."""
+    if dataset.labels is None:
+        raise InputError(f"classes: found {list(classes)}, but {dataset.name} has no labels")
+    present = torch.unique(dataset.labels).tolist()
+    absent = sorted(set(classes) - set(present))
+    if absent or not classes:
+        shown = ", ".join(map(str, present[:20])) + (", ..." if len(present) > 20 else "")
+        raise InputError(
+            f"classes: found {absent or 'none'}; allowed: classes of {dataset.name}: {shown}"
+        )
+    return torch.isin(dataset.labels, torch.tensor(classes)).nonzero().squeeze(1)
+
+
+def _load_idx(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
+    paths = [find_path(path) for path in source.path]
+    values = _joined(paths, [to_values(read_idx(path), str(path)) for path in paths])
+    if source.labels is None:
+        return values, None
+    path = find_path(source.labels)
+    return values, to_labels(read_idx(path), len(values), str(path))
+
+
+def _load_images(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
+    return read_images(list_images([find_path(path) for path in source.path]))
+
+
+def _load_numpy(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
+    paths = [find_path(path) for path in source.path]
+    parts = [to_values(read_numpy(path, source.array), str(path)) for path in paths]
+    values = _joined(paths, parts)
+    if source.labels is None:
+        return values, None
+    if source.labels.endswith((".npy", ".npz")):
+        path = find_path(source.labels)
+        return values, to_labels(read_numpy(path, None), len(values), str(path))
+    # Not a file: the name of an array that lies beside the values.
+    labels = [
+        to_labels(read_numpy(path, source.labels), len(part), f"{path}: {source.labels}")
+        for path, part in zip(paths, parts, strict=True)
+    ]
+    return values, torch.cat(labels)
+
+
+def _joined(paths: list[Path], parts: list[Tensor]) -> Tensor:
+    """The examples of several files in one tensor, `(n, *shape)`."""
+    for path, part in zip(paths, parts, strict=True):
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise InputError(
+                f"{path}: found examples of shape {tuple(part.shape[1:])}; {paths[0]} has "
+                f"{tuple(parts[0].shape[1:])}, and all files of a source have one shape"
+            )
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _load_digits(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
+    return read_digits()
+
+
+def _load_named(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
+    return load_named(source.source, source.split, allow_download=allow_download)
+
+
+LOADERS: Mapping[str, Loader] = {
+    "digits": _load_digits,
+    "idx": _load_idx,
+    "images": _load_images,
+    "numpy": _load_numpy,
+    **dict.fromkeys(NAMED_SETS, _load_named),
+}

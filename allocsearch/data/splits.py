@@ -1,0 +1,200 @@
+"""The roles of data: what the search sees, and what only the final evaluation sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from allocsearch.config import DataSection, InputError, Shift, Source
+from allocsearch.data.dataset import Dataset
+from allocsearch.data.fitting import fit
+from allocsearch.data.named_sets import NAMED_SETS
+from allocsearch.data.seeding import generator
+from allocsearch.data.shifts import SHIFT_FUNCTIONS
+from allocsearch.data.sources import load_source
+
+_HELD_OUT_SHARE = 0.15
+_HELD_OUT_MOST = 5_000
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """All that training and search may see.
+
+    Args:
+        train: ID examples that models are fitted to.
+        validation: Other ID examples, on which everything is measured.
+        ood_validation: OOD sets that drive the search, in the shape of the ID examples.
+    """
+
+    train: Dataset
+    validation: Dataset
+    ood_validation: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True)
+class TestData:
+    """What only the final evaluation of chosen allocations may see.
+
+    Args:
+        test: ID examples that are neither in the train nor in the validation part.
+        ood_test: OOD sets, in the shape of the ID examples.
+    """
+
+    test: Dataset
+    ood_test: tuple[Dataset, ...]
+
+
+def load_search_data(config: DataSection) -> SearchData:
+    """Load the ID train and validation parts and the OOD validation sets; no test data.
+
+    Where the ID source has an official test part and no `split` is set, train and validation are
+    disjoint parts of the official train part; otherwise train, validation and test are of the
+    whole. Parts are drawn with `config.seed`. Sizes that are not set: validation and test 15 %
+    each (of the examples that are split), at most 5,000; train the rest; an OOD set, and the
+    official test part, at most 5,000.
+
+    Raises:
+        InputError: If data is missing or broken, a size is impossible, or the same data is an
+            OOD validation and an OOD test set.
+    """
+    _check_roles(config)
+    dataset = _load_id(config, "train")
+    sizes = _sizes(config, len(dataset), dataset.name)
+    order = _permutation(config, "id", len(dataset))
+    # Test from the front and validation from the back: neither moves when the other is resized.
+    validation = dataset.take(order[len(order) - sizes.validation :])
+    train = dataset.take(order[sizes.test : sizes.test + sizes.train])
+    return SearchData(train, validation, _ood_sets(config, "ood_validation", validation))
+
+
+def load_test_data(config: DataSection) -> TestData:
+    """Load the ID test part and the OOD test sets, by the rules of `load_search_data`.
+
+    Raises:
+        InputError: As `load_search_data`.
+    """
+    _check_roles(config)
+    dataset = _load_id(config, "test")
+    order = _permutation(config, "id", len(dataset))
+    if _has_official_test(config.id):
+        size = config.test_size or min(len(dataset), _HELD_OUT_MOST)
+        if size > len(dataset):
+            raise InputError(
+                f"data.test_size: found {size}; allowed: at most {len(dataset)}, the official "
+                f"test part of {dataset.name}"
+            )
+    else:
+        size = _sizes(config, len(dataset), dataset.name).test
+    test = dataset.take(order[:size])
+    return TestData(test, _ood_sets(config, "ood_test", test))
+
+
+def _has_official_test(source: Source) -> bool:
+    return source.source in NAMED_SETS and source.split is None
+
+
+def _load_id(config: DataSection, part: str) -> Dataset:
+    """The ID examples that the part is taken from."""
+    source = config.id
+    if _has_official_test(source):
+        source = source.model_copy(update={"split": part})
+    return _load("data.id", source, config)
+
+
+def _load(key: str, source: Source, config: DataSection) -> Dataset:
+    """Load a source; errors begin with the key that names it."""
+    try:
+        return load_source(source, allow_download=config.download)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+
+
+def _permutation(config: DataSection, purpose: str, n: int) -> torch.Tensor:
+    return torch.randperm(n, generator=generator(config.seed, "permutation", purpose))
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    train: int
+    validation: int
+    test: int
+
+
+def _sizes(config: DataSection, n: int, name: str) -> _Sizes:
+    """The sizes of the parts of `n` examples; test 0 where the test part is an official one."""
+    default = min(_HELD_OUT_MOST, max(2, round(_HELD_OUT_SHARE * n)))
+    validation = config.validation_size or default
+    test = 0 if _has_official_test(config.id) else config.test_size or default
+    train = config.train_size or n - validation - test
+    if train < 2 or train + validation + test > n:
+        raise InputError(_impossible(config, n, name, validation, test))
+    return _Sizes(train, validation, test)
+
+
+def _impossible(config: DataSection, n: int, name: str, validation: int, test: int) -> str:
+    """What is wrong with sizes that do not fit; the first one that was set is to blame."""
+    sizes = {"train_size": config.train_size or 2, "validation_size": validation}
+    if test:
+        sizes["test_size"] = test
+    blamed = next((key for key in sizes if getattr(config, key) is not None), None)
+    if blamed is None:
+        return f"data.id: found {n} examples in {name}; allowed: at least {2 * len(sizes)}"
+    limit = n - sum(size for key, size in sizes.items() if key != blamed)
+    allowed = f"at most {limit}" if limit >= 2 else "less of each"
+    others = ", ".join(f"{key} {size}" for key, size in sizes.items() if key != blamed)
+    return (
+        f"data.{blamed}: found {getattr(config, blamed)}; allowed: {allowed}, as {name} has {n} "
+        f"examples to split, with {others}"
+    )
+
+
+def _ood_sets(config: DataSection, role: str, held_out: Dataset) -> tuple[Dataset, ...]:
+    """The OOD sets of a role; its shifts are of the ID examples held out for that role."""
+    entries = getattr(config, role)
+    return tuple(
+        _ood_set(config, f"data.{role}.{i}", entry, held_out) for i, entry in enumerate(entries)
+    )
+
+
+def _ood_set(config: DataSection, key: str, entry: Source | Shift, held_out: Dataset) -> Dataset:
+    dataset = held_out if isinstance(entry, Shift) else _load(key, entry, config)
+    most = config.ood_size or _HELD_OUT_MOST
+    if len(dataset) > most:
+        # Chosen before anything is done to them: resizing a large set takes memory.
+        order = _permutation(config, f"ood {entry.title}", len(dataset))
+        dataset = dataset.take(order[:most].sort().values)
+    try:
+        if isinstance(entry, Shift):
+            source = generator(config.seed, "shift", entry.title)
+            values = SHIFT_FUNCTIONS[entry.shift](dataset.values, entry.strength, source)
+        else:
+            values = fit(dataset.values, held_out.shape, entry.title)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+    return Dataset(entry.title, values, dataset.labels)
+
+
+def _check_roles(config: DataSection) -> None:
+    """Refuse data that is in both OOD roles: allocations would be chosen on what tests them."""
+    for i, test in enumerate(config.ood_test):
+        for validation in config.ood_validation:
+            if not isinstance(test, Source) or not isinstance(validation, Source):
+                continue
+            same = (test.source, test.path, test.array) == (
+                validation.source,
+                validation.path,
+                validation.array,
+            )
+            parts = {test.split, validation.split}
+            apart = parts == {"train", "test"} or (
+                test.classes is not None
+                and validation.classes is not None
+                and set(test.classes).isdisjoint(validation.classes)
+            )
+            if same and not apart:
+                raise InputError(
+                    f"data.ood_test.{i}: {test.title} is also in data.ood_validation; allowed: "
+                    f"data that the search does not see (another set, `split` or `classes`)"
+                )
