@@ -1,0 +1,373 @@
+"""The Gaussian channel chain: information, r* and the front of a budget without any training.
+
+Along the principal axes of the data, with eigenvalues lambda_1 >= lambda_2 >= ... of the
+covariance, layer 1 is a channel of noise variance sigma^2 for the d_1 first directions,
+
+    rho_{i,1}^2 = lambda_i / (lambda_i + sigma^2),    rho_{i,l+1}^2 = kappa rho_{i,l}^2,
+
+and layer l keeps the w_l = min(d_1, ..., d_l) first directions:
+
+    I_l = -1/2 sum_{i <= w_l} log(1 - rho_{i,l}^2)    (nats).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import least_squares
+
+from allocsearch.allocation import Allocation, Lattice
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GaussianChain:
+    """A chain of Gaussian channels from x to z_1, ..., z_L.
+
+    Args:
+        eigenvalues: lambda of the data covariance, in falling order, 0 or more.
+        noise: sigma^2, the noise variance of layer 1, positive.
+        kappa: The share of rho^2 that a layer passes on to the next one, in (0, 1).
+
+    Raises:
+        ValueError: If one of these does not hold.
+    """
+
+    eigenvalues: tuple[float, ...]
+    noise: float
+    kappa: float
+
+    def __post_init__(self) -> None:
+        values = tuple(float(value) for value in self.eigenvalues)
+        if not values or not all(math.isfinite(value) and value >= 0 for value in values):
+            raise ValueError("eigenvalues are finite and 0 or more, at least one of them")
+        if any(above < below for above, below in pairwise(values)):
+            raise ValueError("eigenvalues come in falling order")
+        if not (self.noise > 0 and math.isfinite(self.noise)):
+            raise ValueError(f"the noise variance is positive and finite, not {self.noise!r}")
+        if not 0 < self.kappa < 1:
+            raise ValueError(f"kappa lies between 0 and 1, not {self.kappa!r}")
+        object.__setattr__(self, "eigenvalues", values)
+
+    @cached_property
+    def correlations(self) -> Array:
+        """rho_{i,1}^2 of every direction, `(p,)`."""
+        values = np.asarray(self.eigenvalues)
+        return values / (values + self.noise)
+
+    def information(self, dims: ArrayLike) -> Array:
+        """I_l in every layer of many allocations at once.
+
+        Args:
+            dims: Allocations, bottom to top, `(m, L)`, or one, `(L,)`.
+
+        Returns:
+            Nats, of the shape of `dims`.
+
+        Raises:
+            ValueError: If a dim is not a positive integer.
+        """
+        array = np.asarray(dims)
+        if array.ndim not in (1, 2) or array.size == 0 or array.dtype.kind not in "iu":
+            raise ValueError("allocations are integers, (m, L) or (L,)")
+        if (array < 1).any():
+            raise ValueError(f"the dims of an allocation are 1 or more, not {array.min()}")
+        widths = np.minimum.accumulate(array, -1)
+        layers = array.shape[-1]
+        passed = self.kappa ** np.arange(layers)[:, None] * self.correlations
+        # 1 - rho^2 of layer 1 by its own formula: the difference would lose small ones.
+        lost = 1 - passed
+        lost[0] = self.noise / (np.asarray(self.eigenvalues) + self.noise)
+        table = np.zeros((layers, len(self.eigenvalues) + 1))
+        table[:, 1:] = np.cumsum(-0.5 * np.log(lost), -1)
+        return table[np.arange(layers), np.minimum(widths, len(self.eigenvalues))]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the chain predicts for allocations.
+
+    Attributes:
+        dims: Allocations, bottom to top, `(m, L)`.
+        retention: I_1, nats, `(m,)`.
+        attenuation: 1 - I_L / max_l I_l, `(m,)`; 1 where there is no information at all.
+    """
+
+    dims: NDArray[np.int64]
+    retention: Array
+    attenuation: Array
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Retention (nats) and attenuation of one trained allocation."""
+
+    allocation: Allocation
+    retention: float
+    attenuation: float
+
+
+@dataclass(frozen=True)
+class LayerSample:
+    """One layer of a sampled chain: q(z_l given z_{l-1}) and a draw from it.
+
+    Attributes:
+        mean: `(n, S, d_l)`.
+        log_var: `(n, S, d_l)`.
+        z: `(n, S, d_l)`; every dim has variance 1 over x.
+    """
+
+    mean: Array
+    log_var: Array
+    z: Array
+
+
+@dataclass(frozen=True)
+class ChainSample:
+    """Draws of a chain.
+
+    Attributes:
+        x: The data in its principal axes, `(n, p)`.
+        layers: Bottom to top.
+    """
+
+    x: Array
+    layers: tuple[LayerSample, ...]
+
+
+def covariance_eigenvalues(data: ArrayLike) -> tuple[float, ...]:
+    """The eigenvalues of the covariance of data `(n, p)`, in falling order.
+
+    Raises:
+        ValueError: If the data is not finite or has fewer than 2 rows.
+    """
+    rows = _rows(data)
+    values = np.linalg.eigvalsh(np.cov(rows, rowvar=False).reshape(rows.shape[1], -1))
+    return tuple(np.maximum(values[::-1], 0).tolist())
+
+
+def chain_from_data(data: ArrayLike, budget: int) -> GaussianChain:
+    """The chain of a data set, with sigma^2 and kappa from the data alone.
+
+    sigma^2 is the variance per pixel that no latent can explain: the mean binarisation noise
+    E x (1 - x), plus the mean of the eigenvalues after the first `budget` (the maximum likelihood
+    noise of probabilistic PCA). The spectrum says nothing about the layers above; kappa is set
+    to the share of the data's variance that layer 1 passes on, as if every layer were as noisy
+    as the first.
+
+    Args:
+        data: Pixels in [0, 1], `(n, p)`.
+        budget: D.
+
+    Raises:
+        ValueError: If the data is constant, noiseless or outside [0, 1], or the budget below 1.
+
+    Reference: Tipping and Bishop (1999), equation 8.
+    """
+    rows = _rows(data)
+    if budget < 1:
+        raise ValueError(f"a budget is 1 or more, not {budget}")
+    if rows.min() < 0 or rows.max() > 1:
+        raise ValueError(f"pixels lie in [0, 1], not [{rows.min():g}, {rows.max():g}]")
+    eigenvalues = np.array(covariance_eigenvalues(rows))
+    rest = eigenvalues[budget:]
+    noise = float(np.mean(rows * (1 - rows))) + (float(rest.mean()) if rest.size else 0.0)
+    if noise <= 0 or eigenvalues[0] <= 0:
+        what = "constant" if eigenvalues[0] <= 0 else "binary with no more pixels than the budget"
+        raise ValueError(f"no chain follows from data that is {what}")
+    kept = eigenvalues**2 / (eigenvalues + noise)
+    return GaussianChain(tuple(eigenvalues), noise, float(kept.sum() / eigenvalues.sum()))
+
+
+def fit_chain(eigenvalues: Sequence[float], measured: Sequence[Measured]) -> GaussianChain:
+    """The chain whose sigma^2 and kappa fit trained allocations best.
+
+    Least squares over log sigma^2 and logit kappa, of the errors of retention (relative to its
+    mean) and of attenuation.
+
+    Args:
+        eigenvalues: lambda, in falling order.
+        measured: Trained allocations; two numbers each, so that one determines both parameters.
+
+    Raises:
+        ValueError: If there is none, none of 2 layers or more, or a value is impossible.
+    """
+    if not measured or all(item.allocation.layers < 2 for item in measured):
+        raise ValueError("a fit takes a measured allocation of 2 layers or more")
+    retention = np.array([item.retention for item in measured])
+    attenuation = np.array([item.attenuation for item in measured])
+    if not (np.isfinite(retention).all() and (retention >= 0).all() and retention.any()):
+        raise ValueError(f"retention is finite and 0 or more, not {retention.tolist()}")
+    if not ((attenuation >= 0) & (attenuation <= 1)).all():
+        raise ValueError(f"attenuation lies in [0, 1], not {attenuation.tolist()}")
+    positive = [value for value in eigenvalues if value > 0]
+    if not positive:
+        raise ValueError("a fit takes a positive eigenvalue")
+
+    def chain(point: Array) -> GaussianChain:
+        kappa = 1 / (1 + math.exp(-point[1]))
+        return GaussianChain(tuple(eigenvalues), math.exp(point[0]), kappa)
+
+    def errors(point: Array) -> Array:
+        candidate = chain(point)
+        predicted = np.array(
+            [retention_and_attenuation(candidate.information(m.allocation.dims)) for m in measured]
+        )
+        relative = (predicted[:, 0] - retention) / retention.mean()
+        return np.concatenate((relative, predicted[:, 1] - attenuation))
+
+    # The squares have flat ends and may have several dips: a start in every decade and half.
+    center = math.log(positive[0])
+    bounds = ([center - 30, -12.0], [center + 30, 12.0])
+    fits = [
+        least_squares(errors, (center - decades * math.log(10), logit), bounds=bounds)
+        for decades in (0, 2, 4)
+        for logit in (-1.5, 1.5)
+    ]
+    return chain(min(fits, key=lambda fit: fit.cost).x)
+
+
+def retention_and_attenuation(information: Array) -> tuple[Array, Array]:
+    """I_1 (nats) and 1 - I_L / max_l I_l of information `(..., L)`, each `(...)`.
+
+    Where no layer holds any information nothing reaches the top: attenuation 1.
+    """
+    most = information.max(-1)
+    with np.errstate(invalid="ignore"):
+        attenuation = np.where(most > 0, 1 - information[..., -1] / most, 1.0)
+    return information[..., 0], attenuation
+
+
+def lattice_dims(lattice: Lattice) -> NDArray[np.int64]:
+    """All allocations of a lattice in its order, `(len(lattice), L)`."""
+    prefixes = np.zeros((1, 0), dtype=np.int64)
+    for layer, most in enumerate(lattice.max_units[:-1]):
+        left = lattice.units - prefixes.sum(1)
+        above = lattice.max_units[layer + 1 :]
+        lowest = np.maximum(lattice.min_units, left - sum(above))
+        highest = np.minimum(most, left - len(above) * lattice.min_units)
+        counts = np.maximum(highest - lowest + 1, 0)
+        starts = np.repeat(np.cumsum(counts) - counts - lowest, counts)
+        column = np.arange(counts.sum()) - starts
+        prefixes = np.column_stack((np.repeat(prefixes, counts, 0), column))
+    return np.column_stack((prefixes, lattice.units - prefixes.sum(1))) * lattice.step
+
+
+def predict(chain: GaussianChain, dims: ArrayLike) -> Prediction:
+    """Retention and attenuation of allocations `(m, L)`.
+
+    Raises:
+        ValueError: If a dim is not a positive integer.
+    """
+    array = np.atleast_2d(np.asarray(dims))
+    return Prediction(array, *retention_and_attenuation(chain.information(array)))
+
+
+def scalarised(prediction: Prediction, weight: float = 0.5) -> Array:
+    """The value of every allocation under retention * (1 - attenuation)^weight, `(m,)`.
+
+    In the chain retention * (1 - attenuation) is I_L, so that a weight of 1 asks for the
+    information of the top layer alone, and a weight of 0 for that of layer 1 alone; one half
+    is their geometric mean.
+
+    Raises:
+        ValueError: If `weight` is negative or not finite.
+    """
+    if not (weight >= 0 and math.isfinite(weight)):
+        raise ValueError(f"a weight is finite and 0 or more, not {weight!r}")
+    value: Array = prediction.retention * (1 - prediction.attenuation) ** weight
+    return value
+
+
+def optimal_allocation(chain: GaussianChain, lattice: Lattice, weight: float = 0.5) -> Allocation:
+    """The allocation of a lattice with the largest `scalarised` value; its ratio is r*.
+
+    Of those that tie (to 1e-12) the one with the most retention, then with the widest lower
+    layers.
+
+    Raises:
+        ValueError: If `weight` is negative or not finite.
+    """
+    prediction = predict(chain, lattice_dims(lattice))
+    values = scalarised(prediction, weight)
+    best = np.flatnonzero(values >= values.max() * (1 - 1e-12))
+    most = prediction.retention[best]
+    # The lattice is in lexicographic order: the last one has the widest lower layers.
+    chosen = best[np.flatnonzero(most >= most.max() * (1 - 1e-12))[-1]]
+    return _allocation(prediction.dims[chosen])
+
+
+def predicted_front(chain: GaussianChain, lattice: Lattice) -> tuple[Allocation, ...]:
+    """The Pareto front of a lattice: most retention, least attenuation.
+
+    Of allocations that tie in both, the one with the widest lower layers stands for all.
+
+    Returns:
+        In falling order of retention, so from bottom-heavy to balanced.
+    """
+    prediction = predict(chain, lattice_dims(lattice))
+    # Rounded, so that equal sums in another order are equal.
+    retention = np.round(prediction.retention, 10)
+    attenuation = np.round(prediction.attenuation, 10)
+    order = np.lexsort((-np.arange(len(retention)), attenuation, -retention))
+    least = np.minimum.accumulate(attenuation[order])
+    front = order[np.concatenate(([True], attenuation[order][1:] < least[:-1]))]
+    return tuple(_allocation(prediction.dims[i]) for i in front)
+
+
+def sample(
+    chain: GaussianChain, allocation: Allocation, n: int, samples: int, seed: int
+) -> ChainSample:
+    """Draw x, and for each x S chains of latents; the ground truth is `chain.information`.
+
+    Dims that keep no direction are collapsed: standard normal, whatever the layer below holds.
+
+    Args:
+        chain: The chain.
+        allocation: Its dims.
+        n: Number of examples.
+        samples: S, draws of all latents per example.
+        seed: Of NumPy's default generator.
+
+    Raises:
+        ValueError: If `n` or `samples` is below 1.
+    """
+    if n < 1 or samples < 1:
+        raise ValueError(f"n and samples are 1 or more, not {n} and {samples}")
+    rng = np.random.default_rng(seed)
+    eigenvalues = np.asarray(chain.eigenvalues)
+    unit = rng.standard_normal((n, len(eigenvalues)))
+    below = np.broadcast_to(unit[:, None], (n, samples, len(eigenvalues)))
+    passed, lost = chain.correlations, chain.noise / (eigenvalues + chain.noise)
+    width = len(eigenvalues)
+    layers = []
+    for d in allocation.dims:
+        width = min(width, d)
+        mean, variance = np.zeros((n, samples, d)), np.ones(d)
+        mean[..., :width] = np.sqrt(passed[:width]) * below[..., :width]
+        variance[:width] = lost[:width]
+        z = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
+        layers.append(LayerSample(mean, np.broadcast_to(np.log(variance), mean.shape).copy(), z))
+        below = z
+        passed, lost = np.full(width, chain.kappa), np.full(width, 1 - chain.kappa)
+    return ChainSample(unit * np.sqrt(eigenvalues), tuple(layers))
+
+
+def _rows(data: ArrayLike) -> Array:
+    rows = np.asarray(data, dtype=np.float64)
+    if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] < 1:
+        raise ValueError(f"data is (n >= 2, p), not {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise ValueError("data holds a value that is not finite")
+    return rows
+
+
+def _allocation(dims: NDArray[np.int64]) -> Allocation:
+    return Allocation(tuple(int(d) for d in dims))
