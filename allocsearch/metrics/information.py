@@ -278,7 +278,8 @@ def _gaussian_entropy(mean: Tensor, log_var: Tensor) -> Tensor:
     lack = lack + _log_det_bias(covariance, within, n * (samples - 1))
     # Deviations are from the mean of n examples, not from the expectation.
     spread = torch.linalg.solve(covariance, between.T @ between / n).diagonal().sum() / n
-    return _linearised(covariance, mean - center, noise) + 0.5 * (lack + spread)
+    entropy: Tensor = _linearised(covariance, mean - center, noise) + 0.5 * (lack + spread)
+    return entropy
 
 
 def _linearised(covariance: Tensor, deviations: Tensor, noise: Tensor) -> Tensor:
