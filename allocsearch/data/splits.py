@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -31,6 +33,12 @@ class SearchData:
     train: Dataset
     validation: Dataset
     ood_validation: tuple[Dataset, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the fingerprints of all the parts, in hexadecimal."""
+        parts = (self.train, self.validation, *self.ood_validation)
+        return hashlib.sha256("".join(part.fingerprint for part in parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

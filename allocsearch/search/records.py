@@ -22,6 +22,7 @@ SLOT = "slot"
 SEED = "seed"
 METRICS = "metrics"
 SCORE = "score"
+BROKEN_INVARIANTS = "broken_invariants"
 PROVENANCE = "provenance"
 REASON = "reason"
 RETRY_OF = "retry_of"
@@ -43,6 +44,7 @@ class TrialRecord:
         values: The objectives in the order of the study file, for a complete trial.
         metrics: Every recorded metric of a complete trial by name.
         score: The OOD score behind the metric `auroc`, where there are OOD validation sets.
+        broken_invariants: Names of the invariants of the information measures that do not hold.
         provenance: Package versions by name, and `data`, the fingerprint of the search data.
         duration: Seconds from start to end, for a trial that ended.
         reason: Why it failed or was interrupted.
@@ -57,6 +59,7 @@ class TrialRecord:
     values: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     score: str | None = None
+    broken_invariants: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     duration: float | None = None
     reason: str | None = None
@@ -100,6 +103,7 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         values=tuple(trial.values or ()),
         metrics=attributes.get(METRICS, {}),
         score=attributes.get(SCORE),
+        broken_invariants=tuple(attributes.get(BROKEN_INVARIANTS, ())),
         provenance=attributes.get(PROVENANCE, {}),
         duration=None if trial.duration is None else trial.duration.total_seconds(),
         reason=attributes.get(REASON),

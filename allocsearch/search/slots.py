@@ -7,6 +7,7 @@ one worker only, so no race between workers can change how many trials a study e
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -47,7 +48,7 @@ def fill(study: optuna.Study, config: StudyConfig, space: Space) -> None:
     for trial in reversed(waiting[-surplus:] if surplus > 0 else []):
         _interrupt(study, trial, "taken back: study.trials was lowered")
     used = 1 + max((trial.user_attrs[SLOT] for trial in trials), default=-1)
-    ranks = _grid_ranks(config, len(space)) if config.study.sampler == "grid" else None
+    ranks = _grid_ranks(config, space.size) if config.study.sampler == "grid" else None
     for slot in range(used, used - surplus):
         params = {} if ranks is None else space.params(space[ranks(slot)])
         seed = slot_seed(config.study.seed, slot, _TRAINING)
@@ -56,6 +57,8 @@ def fill(study: optuna.Study, config: StudyConfig, space: Space) -> None:
 
 def _grid_ranks(config: StudyConfig, size: int) -> Callable[[int], int]:
     """The allocation of each slot: all of the space in a seeded order, then all of it again."""
+    if size > sys.maxsize:
+        raise InputError(f"study.sampler: a grid over {size} allocations; allowed: {sys.maxsize}")
 
     def rank(slot: int) -> int:
         lap = random.Random(f"{config.study.seed} {slot // size}")

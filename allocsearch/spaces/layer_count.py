@@ -40,12 +40,14 @@ class LayerCountSpace:
             raise ValueError(f"{allocation} does not have one of {counts} layers")
         return {"layers": allocation.layers, **self.spaces[allocation.layers].params(allocation)}
 
-    def __len__(self) -> int:
-        return sum(len(space) for space in self.spaces.values())
+    @property
+    def size(self) -> int:
+        """The number of allocations of all the spaces."""
+        return sum(space.size for space in self.spaces.values())
 
     def __getitem__(self, rank: int) -> Allocation:
         for space in self.spaces.values():
-            if rank < len(space):
+            if rank < space.size:
                 return space[rank]
-            rank -= len(space)
+            rank -= space.size
         raise IndexError(rank)

@@ -44,7 +44,9 @@ class RatioSpace:
             raise ValueError(f"no ratio from {self.low} to {self.high} gives {allocation}")
         return {"ratio": ratios[len(ratios) // 2]}
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """The number of allocations that the range reaches."""
         return len(self._reached)
 
     def __getitem__(self, rank: int) -> Allocation:

@@ -33,8 +33,10 @@ class SimplexSpace:
         point = self.lattice.to_simplex(allocation)
         return {f"simplex_{layer}": value for layer, value in enumerate(point, 1)}
 
-    def __len__(self) -> int:
-        return len(self.lattice)
+    @property
+    def size(self) -> int:
+        """The number of allocations of the lattice."""
+        return self.lattice.size
 
     def __getitem__(self, rank: int) -> Allocation:
         return self.lattice[rank]

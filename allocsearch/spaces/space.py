@@ -25,8 +25,9 @@ class Space(Protocol):
             ValueError: If `allocation` is not in the space.
         """
 
-    def __len__(self) -> int:
-        """The number of allocations."""
+    @property
+    def size(self) -> int:
+        """The number of allocations, which may exceed what `len` can give."""
 
     def __getitem__(self, rank: int) -> Allocation:
-        """The allocation at a position from 0 to `len(self) - 1`."""
+        """The allocation at a position from 0 to `size - 1`."""

@@ -34,7 +34,9 @@ class TableSpace:
             raise ValueError(f"{allocation} is not in the table {', '.join(self._texts)}")
         return {"allocation": str(allocation)}
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """The number of allocations of the table."""
         return len(self.allocations)
 
     def __getitem__(self, rank: int) -> Allocation:

@@ -1,0 +1,205 @@
+"""A run on this machine: the run folder, its worker processes, and their supervision."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+
+from allocsearch.config import InputError, StudyConfig
+from allocsearch.data.splits import load_search_data
+from allocsearch.search import worker
+from allocsearch.search.identity import is_dead
+from allocsearch.search.records import StudyRecord, read_study
+from allocsearch.search.slots import fill, requeue
+from allocsearch.search.storage import (
+    CONFIG_NAME,
+    load_run_config,
+    open_study,
+    write_atomically,
+)
+from allocsearch.spaces import build_space
+
+logger = logging.getLogger(__name__)
+
+LOG_NAME = "workers.log"
+_LOCK_NAME = ".lock"
+_POLL = 0.5
+_GRACE = 30.0
+# Workers that may die without having begun a trial before the run gives up.
+_FALSE_STARTS = 3
+
+# What a run can be continued with; all else is part of what the results mean.
+_CHANGEABLE = ("trials", "workers", "retries")
+
+
+class WorkerError(RuntimeError):
+    """The workers cannot do their work."""
+
+
+def prepare(config: StudyConfig, folder: Path) -> None:
+    """Make the run folder, or check that an existing one belongs to the same study.
+
+    Everything that can be wrong with the input is found before anything is written.
+
+    Raises:
+        InputError: If data is missing or too small, or the folder belongs to another study.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: not a folder")
+    if (folder / CONFIG_NAME).exists():
+        _check_same(config, load_run_config(folder), folder)
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder}: not empty, and not a run folder (no {CONFIG_NAME} in it)")
+    data = load_search_data(config.data)
+    widest = _widest(config)
+    if len(data.validation) <= widest:
+        raise InputError(
+            f"data.validation_size: found {len(data.validation)} examples; allowed: more than "
+            f"{widest}, the widest layer, to estimate its covariance"
+        )
+    write_atomically(folder / CONFIG_NAME, config.to_toml())
+
+
+def _widest(config: StudyConfig) -> int:
+    """An upper bound on the dims of a layer that the space can propose."""
+    space = config.search_space
+    least = space.min_dim * (min(space.layer_counts) - 1)
+    return max(space.max_dim) if space.max_dim is not None else space.budget - least
+
+
+def _check_same(config: StudyConfig, found: StudyConfig, folder: Path) -> None:
+    ours, theirs = dict(_leaves(config.model_dump())), dict(_leaves(found.model_dump()))
+    for key in sorted({*ours, *theirs}):
+        if key in {f"study.{name}" for name in _CHANGEABLE}:
+            continue
+        if ours.get(key) != theirs.get(key):
+            raise InputError(
+                f"{folder}: belongs to a study with {key} = {theirs.get(key)!r}, not "
+                f"{ours.get(key)!r}; choose another study.name or remove the folder"
+            )
+
+
+def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, content
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder against a second run; released by the system when this process dies."""
+    lock = FileLock(folder / _LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"{folder}: another run of this study is going on") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def run_study(
+    config: StudyConfig,
+    folder: Path,
+    on_poll: Callable[[StudyRecord], None] = lambda record: None,
+) -> StudyRecord:
+    """Run a study to its end, or go on with it, with `study.workers` processes of this machine.
+
+    Args:
+        config: The study.
+        folder: Its run folder, from `prepare`.
+        on_poll: Called about twice a second with the study as it stands.
+
+    Raises:
+        InputError: If another run holds the folder, or more trials have begun than are wanted.
+        WorkerError: If the workers die before they begin a trial.
+        KeyboardInterrupt: After SIGINT, once the workers have put their trials back.
+    """
+    with _locked(folder):
+        study = open_study(config, folder)
+        requeue(study, config, is_dead, "the worker died")
+        fill(study, config, build_space(config.search_space))
+        supervisor = _Supervisor(config, folder, study)
+        try:
+            while True:
+                record = read_study(study, config, folder)
+                on_poll(record)
+                if record.finished >= config.study.trials:
+                    return record
+                supervisor.tend(record)
+        finally:
+            supervisor.stop()
+
+
+class _Supervisor:
+    """Keeps as many worker processes as there is work for."""
+
+    def __init__(self, config: StudyConfig, folder: Path, study: optuna.Study) -> None:
+        self._config = config
+        self._folder = folder
+        self._study = study
+        self._context = multiprocessing.get_context("spawn")
+        self._processes: list[SpawnProcess] = []
+        self._false_starts = 0
+        self._begun = 0
+
+    def tend(self, record: StudyRecord) -> None:
+        """Bury the dead, put their trials back, start workers, and wait a moment."""
+        ended = [process for process in self._processes if not process.is_alive()]
+        self._processes = [process for process in self._processes if process.is_alive()]
+        begun = sum(trial.state != "waiting" for trial in record.trials)
+        if any(process.exitcode for process in ended):
+            self._false_starts = 0 if begun > self._begun else self._false_starts + 1
+            if self._false_starts >= _FALSE_STARTS:
+                code = ended[0].exitcode
+                log = self._folder / LOG_NAME
+                raise WorkerError(f"the workers died at their start (exit code {code}); see {log}")
+        self._begun = begun
+        # With no worker of ours alive, a running trial without a known worker is nobody's.
+        alone = not self._processes
+        requeue(
+            self._study,
+            self._config,
+            lambda identity: is_dead(identity) and (identity is not None or alone),
+            "the worker died",
+        )
+        waiting = sum(trial.state == "waiting" for trial in record.trials)
+        wanted = min(self._config.study.workers, waiting + len(self._processes))
+        while len(self._processes) < wanted:
+            self._start()
+        wait([process.sentinel for process in self._processes], timeout=_POLL)
+        if not self._processes:
+            time.sleep(_POLL)
+
+    def _start(self) -> None:
+        process = self._context.Process(
+            target=worker.main, args=(self._config, self._folder, self._folder / LOG_NAME)
+        )
+        process.start()
+        self._processes.append(process)
+
+    def stop(self) -> None:
+        """Let the workers put their trials back; kill those that do not within the grace time."""
+        for process in self._processes:
+            process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for process in self._processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                logger.warning("worker %s did not stop in time and is killed", process.pid)
+                process.kill()
+                process.join()
+        requeue(self._study, self._config, is_dead, "the worker died")
