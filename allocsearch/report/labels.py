@@ -16,18 +16,26 @@ def metric_unit(metric: str) -> str | None:
     return "nats" if (layered[1] if layered else metric) in _NATS else None
 
 
-def metric_label(metric: str) -> str:
-    """A metric as it reads at an axis or column, with its unit: `retention (nats)`."""
+def metric_name(metric: str) -> str:
+    """A metric as it reads in a sentence: `information, layer 3`."""
     layered = _LAYERED.fullmatch(metric)
     if layered:
-        name = f"{layered[1].replace('_', ' ')}, layer {layered[2]}"
-    elif metric.startswith("auroc."):
-        _, data_set, score = [*metric.split(".", 2), ""][:3]
-        name = f"AUROC, {data_set}, {score}"
-    else:
-        name = _NAMES.get(metric, metric.replace("_", " "))
+        return f"{layered[1].replace('_', ' ')}, layer {layered[2]}"
+    if metric.startswith("auroc."):
+        return ", ".join(["AUROC", *metric.split(".")[1:]])
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def metric_label(metric: str) -> str:
+    """A metric as it reads at an axis or column, with its unit: `retention (nats)`."""
     unit = metric_unit(metric)
-    return name if unit is None else f"{name} ({unit})"
+    return metric_name(metric) if unit is None else f"{metric_name(metric)} ({unit})"
+
+
+def with_unit(metric: str, value: float) -> str:
+    """A value with its unit, `9.81 nats`, where it has one."""
+    unit = metric_unit(metric)
+    return " ".join([format_metric(metric, value), *([unit] if unit else [])])
 
 
 def format_metric(metric: str, value: float | None) -> str:

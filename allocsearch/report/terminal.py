@@ -1,0 +1,140 @@
+"""What a study has found, as text for the terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from allocsearch.report.front import comparable, knee, pareto_front
+from allocsearch.report.labels import format_duration, metric_name, with_unit
+from allocsearch.search.records import State, StudyRecord, TrialRecord
+
+_STATES: tuple[State, ...] = get_args(State)
+
+
+def export_command(record: StudyRecord) -> str:
+    """The command that exports the recommended allocation, quoted for a shell."""
+    return f"allocsearch export {shlex.quote(str(record.folder))} --pick knee --format toml"
+
+
+def progress_text(record: StudyRecord) -> str:
+    """How many trials are finished, and how many are in any other state than complete."""
+    text = f"{record.finished} of {record.config.study.trials} trials"
+    states = Counter(trial.state for trial in record.trials)
+    others = [f"{states[s]} {s}" for s in _STATES[1:] if states[s]]
+    return f"{text} ({', '.join(others)})" if others else text
+
+
+def front_text(record: StudyRecord) -> str:
+    """How many of the trained allocations are on the front."""
+    members = {trial.allocation for trial in pareto_front(record)}
+    trained = {trial.allocation for trial in comparable(record)}
+    noun = "allocation" if len(trained) == 1 else "allocations"
+    return f"front: {len(members)} of {len(trained)} {noun}"
+
+
+def summary(
+    record: StudyRecord, *, elapsed: float | None = None, report: Path | None = None
+) -> RenderableType:
+    """What stands on the screen when a run ends: the front, what to take, what to do next.
+
+    Print it with `soft_wrap=True`, so that a command stays one line to copy.
+
+    Args:
+        record: The study.
+        elapsed: Seconds that the run took, where known.
+        report: Path of the report, where one was written.
+    """
+    study = record.config.study
+    parts = [study.name, progress_text(record)]
+    if elapsed is not None:
+        parts.append(format_duration(elapsed))
+    parts.append(f"{study.workers} worker{'' if study.workers == 1 else 's'}")
+    front = pareto_front(record)
+    blocks: list[RenderableType] = []
+    if front:
+        chosen = knee(front, study.parsed_objectives)
+        parts.append(front_text(record))
+        blocks = [
+            _front_table(record, front, chosen),
+            Text.assemble(
+                "Recommended (knee): ",
+                (str(chosen.allocation), "bold"),
+                f" (trial {chosen.number}).",
+            ),
+            Text(f"Export:  {export_command(record)}"),
+        ]
+    else:
+        blocks = [Text("No complete trial, so no front and no recommendation.")]
+        blocks += [Text(f"Last failure: {reason}") for reason in _last_failure(record)]
+    if report is not None:
+        blocks.append(Text(f"Report:  {report}"))
+    return Group(Text("  ".join(parts)), *blocks)
+
+
+def _front_table(
+    record: StudyRecord, front: tuple[TrialRecord, ...], chosen: TrialRecord
+) -> Table:
+    metrics = [objective.metric for objective in record.config.study.parsed_objectives]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("allocation", no_wrap=True)
+    for name in ("ratio", *map(metric_name, metrics), "trial"):
+        table.add_column(name, justify="right")
+    for trial in front:
+        values = [with_unit(m, v) for m, v in zip(metrics, trial.values, strict=True)]
+        ratio = f"{trial.allocation.ratio:.2f}" if trial.allocation else ""
+        row = [str(trial.allocation or ""), ratio, *values, str(trial.number)]
+        table.add_row(*row, style="bold" if trial is chosen else "")
+    return table
+
+
+def _last_failure(record: StudyRecord) -> list[str]:
+    """The reason of the latest failure on one line, if there is one."""
+    reasons = [
+        " ".join(trial.reason.split())
+        for trial in record.trials
+        if trial.state == "failed" and trial.reason
+    ]
+    return reasons[-1:]
+
+
+def status_lines(record: StudyRecord) -> tuple[str, ...]:
+    """How a study stands, in plain lines: counts, running trials, the front so far."""
+    study = record.config.study
+    states = Counter(trial.state for trial in record.trials)
+    counts = ", ".join(f"{states[s]} {s}" for s in _STATES if states[s]) or "none started"
+    lines = [f"{study.name}: {record.finished} of {study.trials} trials; {counts}"]
+    for trial in record.trials:
+        if trial.state == "running":
+            lines.append(f"  running: {_running(trial)}")
+    front = pareto_front(record)
+    if not front:
+        return (*lines, "no front yet: no trial is complete")
+    chosen = knee(front, study.parsed_objectives)
+    lines.append(front_text(record))
+    for trial in front:
+        values = ", ".join(
+            f"{metric_name(objective.metric)} {with_unit(objective.metric, value)}"
+            for objective, value in zip(study.parsed_objectives, trial.values, strict=True)
+        )
+        mark = "  (knee)" if trial is chosen else ""
+        lines.append(f"  trial {trial.number}  {trial.allocation}  {values}{mark}")
+    return tuple(lines)
+
+
+def _running(trial: TrialRecord) -> str:
+    parts = [f"trial {trial.number}"]
+    if trial.allocation is not None:
+        parts.append(str(trial.allocation))
+    if "epoch" in trial.progress:
+        of = f" of {trial.progress['epochs']:.0f}" if "epochs" in trial.progress else ""
+        parts.append(f"epoch {trial.progress['epoch']:.0f}{of}")
+    if "elbo" in trial.progress:
+        parts.append(f"ELBO {with_unit('elbo', trial.progress['elbo'])}")
+    return "  ".join(parts)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from allocsearch.report.front import pareto_front
+from allocsearch.report.pick import pick
+from allocsearch.report.terminal import status_lines, summary
+
+
+def _printed(renderable, width: int = 100) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(renderable, soft_wrap=True)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_summary_of_a_study(study, width):
+    report = study.folder / "report.html"
+    head, *lines = _printed(summary(study, elapsed=112.0, report=report), width)
+    assert head.startswith("synthetic-24  22 of 24 trials (2 failed, 1 interrupted, 1 running)")
+    front = pareto_front(study)
+    members = len({trial.allocation for trial in front})
+    trained = len({trial.allocation for trial in study.complete})
+    assert head.endswith(f"1 m 52 s  2 workers  front: {members} of {trained} allocations")
+    table = lines[: len(front) + 1]
+    assert table[0].split() == [
+        "allocation",
+        "ratio",
+        "retention",
+        "attenuation",
+        "AUROC",
+        "trial",
+    ]
+    for row, trial in zip(table[1:], front, strict=True):
+        cells = row.split()
+        assert cells[0] == str(trial.allocation)
+        assert cells[2] == f"{trial.metrics['retention']:.2f}"
+        assert cells[-1] == str(trial.number)
+    knee = pick(study, "knee")
+    assert lines[len(front) + 1 :] == [
+        f"Recommended (knee): {knee.allocation} (trial {knee.number}).",
+        f"Export:  allocsearch export {study.folder} --pick knee --format toml",
+        f"Report:  {report}",
+    ]
+
+
+def test_command_is_quoted_for_the_shell(study):
+    record = dataclasses.replace(study, folder=Path("my runs/a b"))
+    assert any("allocsearch export 'my runs/a b' --pick" in x for x in _printed(summary(record)))
+
+
+def test_summary_without_a_complete_trial(study):
+    failed = tuple(trial for trial in study.trials if trial.state != "complete")
+    lines = _printed(summary(dataclasses.replace(study, trials=failed)))
+    assert lines == [
+        "synthetic-24  2 of 24 trials (2 failed, 1 interrupted, 1 running)  2 workers",
+        "No complete trial, so no front and no recommendation.",
+        "Last failure: loss is <script>nan</script>",
+    ]
+
+
+def test_failure_reasons_are_no_markup(study):
+    trial = dataclasses.replace(study.trials[5], reason="[bold]odd[/nothing]\nsecond line")
+    lines = _printed(summary(dataclasses.replace(study, trials=(trial,))))
+    assert lines[-1] == "Last failure: [bold]odd[/nothing] second line"
+
+
+def test_status(study):
+    lines = status_lines(study)
+    head = "synthetic-24: 22 of 24 trials; 20 complete, 2 failed, 1 interrupted, 1 running"
+    assert lines[0] == head
+    allocation = study.trials[23].allocation
+    assert lines[1] == f"  running: trial 23  {allocation}  epoch 3 of 20  ELBO -31.25 nats"
+    assert len(lines) == 3 + len(pareto_front(study))
+    assert sum(line.endswith("(knee)") for line in lines) == 1
+
+
+def test_status_of_a_study_that_has_not_begun(study):
+    empty = dataclasses.replace(study, trials=())
+    assert status_lines(empty) == (
+        "synthetic-24: 0 of 24 trials; none started",
+        "no front yet: no trial is complete",
+    )
