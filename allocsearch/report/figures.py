@@ -1,0 +1,232 @@
+"""Plots of a study's trials: each takes a data frame, returns a figure, and never shows it.
+
+The frames are those of `allocsearch.report.tables.trials_frame`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from allocsearch.config import Objective
+from allocsearch.report import theme
+from allocsearch.report.front import losses, non_dominated
+from allocsearch.report.labels import metric_label
+
+_GROUPS = (
+    ("dominated", theme.DOMINATED, 7, "circle", 0.75),
+    ("front", theme.FRONT, 10, "circle", 1.0),
+    ("recommended", theme.KNEE, 15, "diamond", 1.0),
+)
+
+
+def pareto_pair(frame: pd.DataFrame, x: Objective, y: Objective) -> go.Figure:
+    """The complete trials in two objectives, with the edge of what was reached.
+
+    The edge joins the trials that none dominates in these two objectives alone; a member of the
+    front of all objectives can lie behind it.
+
+    Args:
+        frame: Trials with `number`, `allocation`, `on_front`, `recommended` and both metrics.
+        x: Objective along the horizontal axis.
+        y: Objective along the vertical axis.
+    """
+    rows = _finite(frame, [x.metric, y.metric])
+    figure = go.Figure()
+    _add_edge(figure, rows, x, y)
+    for rank, (name, part) in enumerate(_groups(rows)):
+        figure.add_trace(
+            go.Scatter(
+                x=part[x.metric],
+                y=part[y.metric],
+                hovertemplate=_hover([x.metric, y.metric], "xy"),
+                **_markers(name, part, rank),
+            )
+        )
+    figure.update_layout(
+        template=theme.template("light"),
+        xaxis_title_text=_better(x),
+        yaxis_title_text=_better(y),
+    )
+    return figure
+
+
+def pareto_3d(
+    frame: pd.DataFrame, objectives: tuple[Objective, Objective, Objective]
+) -> go.Figure:
+    """The complete trials in three objectives.
+
+    Args:
+        frame: Trials with `number`, `allocation`, `on_front`, `recommended` and the metrics.
+        objectives: Those along x, y and z.
+    """
+    metrics = [objective.metric for objective in objectives]
+    rows = _finite(frame, metrics)
+    figure = go.Figure()
+    for rank, (name, part) in enumerate(_groups(rows)):
+        markers = _markers(name, part, rank)
+        # Points in space look larger than points on paper.
+        markers["marker"] = {**markers["marker"], "size": markers["marker"]["size"] * 0.6}
+        figure.add_trace(
+            go.Scatter3d(
+                x=part[metrics[0]],
+                y=part[metrics[1]],
+                z=part[metrics[2]],
+                hovertemplate=_hover(metrics, "xyz"),
+                **markers,
+            )
+        )
+    titles = [metric_label(metric) for metric in metrics]
+    figure.update_layout(
+        template=theme.template("light"),
+        scene={
+            "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 0.95}, "center": {"z": -0.15}},
+            **{
+                f"{axis}axis": {"title": {"text": title}, "nticks": 5}
+                for axis, title in zip("xyz", titles, strict=True)
+            },
+        },
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+    )
+    return figure
+
+
+def metric_by_ratio(frame: pd.DataFrame, metric: str) -> go.Figure:
+    """A metric of the complete trials against the allocation's ratio, on a log scale.
+
+    Args:
+        frame: Trials with `number`, `allocation`, `ratio`, `on_front`, `recommended` and the
+            metric.
+        metric: Name of the metric.
+    """
+    rows = _finite(frame, ["ratio", metric])
+    figure = go.Figure()
+    for rank, (name, part) in enumerate(_groups(rows)):
+        figure.add_trace(
+            go.Scatter(
+                x=part["ratio"],
+                y=part[metric],
+                hovertemplate=_hover(["ratio", metric], "xy"),
+                **_markers(name, part, rank),
+            )
+        )
+    figure.add_vline(x=1.0, line={"color": theme.MUTED, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        template=theme.template("light"),
+        xaxis={
+            "type": "log",
+            "title": {"text": "ratio r (1 = uniform)"},
+            **_ratio_ticks(rows["ratio"]),
+        },
+        yaxis_title_text=metric_label(metric),
+    )
+    return figure
+
+
+def _ratio_ticks(ratios: pd.Series[float]) -> dict[str, Any]:
+    """Ticks at 1, 2 and 5 of each decade; plotly would write 0.5 as a small 5."""
+    low, high = float(ratios.min()), float(ratios.max())
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
+    # A tick just outside still lies on the axis, which plotly pads.
+    shown = [tick for tick in ticks if low / 1.05 <= tick <= high * 1.05]
+    return {"tickvals": shown, "ticktext": [f"{tick:g}" for tick in shown]}
+
+
+def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Figure:
+    """A metric of every layer, bottom to top, side by side for a few trials.
+
+    Args:
+        frame: Trials with `number`, `allocation` and `<kind>_1`, ..., `<kind>_L`.
+        kind: `information` (upper bound, nats), `rate` (nats) or `active_units`.
+        numbers: The trials to show, in the order of the bars.
+    """
+    columns = [name for name in map(str, frame) if re.fullmatch(rf"{kind}_[0-9]+", name)]
+    figure = go.Figure()
+    rows = frame.set_index("number").to_dict("index")
+    for number in numbers:
+        row = rows[number]
+        known = [name for name in columns if not pd.isna(row[name])]
+        figure.add_trace(
+            go.Bar(
+                name=f"{row['allocation']} (trial {number})",
+                x=[f"layer {name.removeprefix(f'{kind}_')}" for name in known],
+                y=[float(row[name]) for name in known],
+                hovertemplate="%{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+            )
+        )
+    unit = "" if kind == "active_units" else " (nats)"
+    figure.update_layout(
+        template=theme.template("light"),
+        barmode="group",
+        bargap=0.25,
+        bargroupgap=0.08,
+        showlegend=True,
+        yaxis_title_text=f"{kind.replace('_', ' ')}{unit}",
+    )
+    return figure
+
+
+def _finite(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows in which all these columns have a number."""
+    finite = np.isfinite(frame[list(columns)].to_numpy(dtype="float64")).all(axis=1)
+    rows: pd.DataFrame = frame.loc[finite]
+    return rows
+
+
+def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The trials that are dominated, on the front, and recommended; empty groups left out."""
+    groups = (
+        ("dominated", rows[~rows["on_front"]]),
+        ("front", rows[rows["on_front"] & ~rows["recommended"]]),
+        ("recommended", rows[rows["recommended"]]),
+    )
+    return [(name, part) for name, part in groups if len(part)]
+
+
+def _markers(name: str, part: pd.DataFrame, rank: int) -> dict[str, Any]:
+    color, size, symbol, opacity = next(rest for label, *rest in _GROUPS if label == name)
+    return {
+        "name": name,
+        "mode": "markers",
+        "legendrank": 1000 - rank,
+        "customdata": part[["allocation", "number"]].to_numpy(dtype=object).tolist(),
+        "marker": {"color": color, "size": size, "symbol": symbol, "opacity": opacity},
+    }
+
+
+def _hover(metrics: Sequence[str], axes: str) -> str:
+    lines = [f"{metric_label(m)}: %{{{a}:.4g}}" for m, a in zip(metrics, axes, strict=True)]
+    first = "<b>%{customdata[0]}</b> (trial %{customdata[1]})"
+    return "<br>".join([first, *lines]) + "<extra></extra>"
+
+
+def _better(objective: Objective) -> str:
+    arrow = "higher" if objective.direction == "maximize" else "lower"
+    return f"{metric_label(objective.metric)}, {arrow} is better"
+
+
+def _add_edge(figure: go.Figure, rows: pd.DataFrame, x: Objective, y: Objective) -> None:
+    """The stepped edge of the region that is dominated in two objectives."""
+    points = rows[[x.metric, y.metric]].to_numpy(dtype="float64")
+    cost = losses(points, (x, y))
+    edge = points[non_dominated(cost)]
+    edge = edge[np.argsort(losses(edge, (x, y))[:, 0], kind="stable")]
+    figure.add_trace(
+        go.Scatter(
+            x=edge[:, 0],
+            y=edge[:, 1],
+            mode="lines",
+            name="edge",
+            # Between two trials the worse y is what was reached.
+            line={"shape": "hv", "color": theme.FRONT, "width": 1.5},
+            hoverinfo="skip",
+            legendrank=1001,
+        )
+    )

@@ -1,0 +1,169 @@
+"""Which figures the page of a study has, each with its words; and which it has to leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from allocsearch.config import Objective
+from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
+from allocsearch.report.front import comparable, knee, losses, pareto_front
+from allocsearch.report.labels import format_metric, metric_label, metric_name
+from allocsearch.report.tables import trials_frame
+from allocsearch.search.records import StudyRecord, TrialRecord
+
+_CHOSEN = "The recommended allocation and the best one in each objective. Layer 1 is next to x."
+_LAYER_KINDS = {
+    "information": ("Information of each layer", "Upper bound on I(x; z_l)."),
+    "rate": ("Rate of each layer", "KL(q to p), which is 0 for a layer that has collapsed."),
+    "active_units": ("Active units of each layer", "Dims whose posterior mean varies with x."),
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A small table of texts under a figure."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of the page.
+
+    Attributes:
+        section: `front`, `ratio` or `layers`.
+        title: Its heading.
+        caption: How to read it.
+        description: What it shows, for those who cannot see it.
+        figure: The plot.
+        data: The numbers as a table, where no other table of the page has them.
+        wide: Whether it takes the whole width of the page.
+    """
+
+    section: str
+    title: str
+    caption: str
+    description: str
+    figure: go.Figure
+    data: Grid | None = None
+    wide: bool = False
+
+
+def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """The figures of a study, and a sentence for each part that it has too little for."""
+    trials = comparable(record)
+    if not trials:
+        return (), ("Figures: no trial is complete.",)
+    frame = trials_frame(record)
+    objectives = tuple({o.metric: o for o in record.config.study.parsed_objectives}.values())
+    made: list[Panel] = []
+    omitted: list[str] = []
+    if len(objectives) == 1:
+        omitted.append("Pareto front plots: the study has one objective.")
+    elif len({trial.values for trial in trials}) < 2:
+        omitted.append("Pareto front plots: they need two trials with different objectives.")
+    else:
+        made += _fronts(frame, objectives)
+    ratios = {round(trial.allocation.ratio, 12) for trial in trials if trial.allocation}
+    if len(ratios) < 2:
+        omitted.append("Metric against ratio: all trials have the same ratio.")
+    else:
+        made += _ratios(frame, objectives)
+    layers = list(_layers(record, frame))
+    if not layers:
+        omitted.append("Information per layer: no trial has recorded it.")
+    if not any(name.startswith("auroc") for name in map(str, frame)):
+        omitted.append("OOD detection: the study has no OOD validation set.")
+    return (*made, *layers), tuple(omitted)
+
+
+def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
+    complete = int((frame["state"] == "complete").sum())
+    for x, y in combinations(objectives, 2):
+        names = f"{metric_label(x.metric)} against {metric_label(y.metric)}"
+        yield Panel(
+            "front",
+            _heading(f"{metric_name(y.metric)} against {metric_name(x.metric)}"),
+            "The line is the edge of what was reached in these two objectives.",
+            f"Scatter plot of {complete} trials: {names}. "
+            "The table of all trials has the numbers.",
+            pareto_pair(frame, x, y),
+        )
+    if len(objectives) == 3:
+        yield Panel(
+            "front",
+            "All three objectives",
+            "Drag to turn, scroll to zoom.",
+            f"Scatter plot in space of {complete} trials in all three objectives. The table of "
+            "all trials has the numbers.",
+            pareto_3d(frame, (objectives[0], objectives[1], objectives[2])),
+            wide=True,
+        )
+
+
+def _ratios(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
+    for objective in objectives:
+        label = metric_label(objective.metric)
+        yield Panel(
+            "ratio",
+            _heading(f"{metric_name(objective.metric)} against ratio"),
+            "Below 1 the bottom layers are wide, above 1 the top ones.",
+            f"Scatter plot of {label} against the ratio of each trial's allocation. The table of "
+            "all trials has the numbers.",
+            metric_by_ratio(frame, objective.metric),
+        )
+
+
+def _layers(record: StudyRecord, frame: pd.DataFrame) -> Iterator[Panel]:
+    chosen = representatives(record)
+    numbers = [trial.number for trial in chosen]
+    for kind, (title, meaning) in _LAYER_KINDS.items():
+        grid = _grid(kind, chosen)
+        if not grid.rows:
+            continue
+        yield Panel(
+            "layers",
+            title,
+            f"{meaning} {_CHOSEN}",
+            f"Bar chart: {title}, for {', '.join(row[0] for row in grid.rows)}. A table with the "
+            "numbers follows.",
+            layer_bars(frame, kind, numbers),
+            grid,
+        )
+
+
+def representatives(record: StudyRecord) -> tuple[TrialRecord, ...]:
+    """The knee, then the member of the front that is best in each objective, each trial once."""
+    front = pareto_front(record)
+    objectives = record.config.study.parsed_objectives
+    if not front:
+        return ()
+    cost = losses([trial.values for trial in front], objectives)
+    best = [front[int(column.argmin())] for column in cost.T]
+    chosen = {trial.number: trial for trial in (knee(front, objectives), *best)}
+    return tuple(chosen.values())
+
+
+def _grid(kind: str, trials: tuple[TrialRecord, ...]) -> Grid:
+    """The layers' values of each trial that has any, as text."""
+    layers = max((t.allocation.layers for t in trials if t.allocation), default=0)
+    names = [f"{kind}_{layer}" for layer in range(1, layers + 1)]
+    rows = tuple(
+        (
+            f"{trial.allocation} (trial {trial.number})",
+            *(format_metric(name, trial.metrics.get(name)) for name in names),
+        )
+        for trial in trials
+        if any(name in trial.metrics for name in names)
+    )
+    return Grid(("allocation", *(f"layer {i + 1}" for i in range(layers))), rows)
+
+
+def _heading(text: str) -> str:
+    return text[0].upper() + text[1:]
