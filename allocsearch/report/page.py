@@ -1,0 +1,194 @@
+"""The report of a study: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import StudyConfig
+from allocsearch.report import theme
+from allocsearch.report.front import comparable, knee, losses, pareto_front
+from allocsearch.report.labels import format_duration, format_metric, metric_label, metric_name
+from allocsearch.report.panels import panels
+from allocsearch.report.tables import trials_frame
+from allocsearch.report.terminal import export_command, front_text, progress_text
+from allocsearch.search.records import StudyRecord, TrialRecord
+from allocsearch.search.storage import write_atomically
+
+REPORT_NAME = "report.html"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One objective of the recommended trial, as texts: its value, and the front's range."""
+
+    label: str
+    value: str
+    best: str
+    worst: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What the first screen of the page says; `members` trials are on the front."""
+
+    trial: TrialRecord
+    allocation: Allocation | None
+    reason: str
+    standings: tuple[Standing, ...]
+    members: int
+    command: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what is shown, and the number to sort by where it is one."""
+
+    text: str
+    key: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table of trials."""
+
+    cells: tuple[Cell, ...]
+    on_front: bool
+    recommended: bool
+
+
+def write_page(record: StudyRecord) -> Path:
+    """Write `report.html` into the run folder, and return its path."""
+    path = record.folder / REPORT_NAME
+    write_atomically(path, render_page(record))
+    return path
+
+
+def render_page(record: StudyRecord) -> str:
+    """The report of a study as one HTML document that makes no request."""
+    environment = Environment(
+        loader=PackageLoader("allocsearch", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    figures, omitted = panels(record)
+    frame = trials_frame(record)
+    header, rows = _rows(record, frame)
+    by_number = {row.cells[0].key: row for row in rows}
+    return environment.get_template("page.html.jinja").render(
+        name=record.config.study.name,
+        progress=progress_text(record),
+        front_text=front_text(record),
+        ended=record.finished >= record.config.study.trials,
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        recommendation=recommendation(record),
+        header=header,
+        rows=rows,
+        front_rows=[by_number[trial.number] for trial in pareto_front(record)],
+        panels=figures,
+        omitted=omitted,
+        failures=[t for t in record.trials if t.state in ("failed", "interrupted")],
+        config=masked_config(record.config).to_toml(),
+        figure_json=[json.loads(panel.figure.to_json()) for panel in figures],
+        templates={scheme: theme.template(scheme).to_plotly_json() for scheme in _SCHEMES},
+        plotly_js=Markup(get_plotlyjs()) if figures else None,  # noqa: S704
+    )
+
+
+_SCHEMES: tuple[theme.Scheme, ...] = ("light", "dark")
+
+
+def recommendation(record: StudyRecord) -> Recommendation | None:
+    """The recommended trial and why, or None where no trial is complete."""
+    front = pareto_front(record)
+    if not front:
+        return None
+    objectives = record.config.study.parsed_objectives
+    trial = knee(front, objectives)
+    cost = losses([member.values for member in front], objectives)
+    standings = tuple(
+        Standing(
+            metric_label(objective.metric),
+            format_metric(objective.metric, trial.values[i]),
+            format_metric(objective.metric, front[int(cost[:, i].argmin())].values[i]),
+            format_metric(objective.metric, front[int(cost[:, i].argmax())].values[i]),
+        )
+        for i, objective in enumerate(objectives)
+    )
+    return Recommendation(
+        trial=trial,
+        allocation=trial.allocation,
+        reason=_reason(record, len(front)),
+        standings=standings,
+        members=len(front),
+        command=export_command(record),
+    )
+
+
+def _reason(record: StudyRecord, members: int) -> str:
+    trials = len(comparable(record))
+    objectives = record.config.study.parsed_objectives
+    if trials == 1:
+        return "It is the only complete trial so far."
+    if len(objectives) == 1:
+        verb = "highest" if objectives[0].direction == "maximize" else "lowest"
+        name = metric_name(objectives[0].metric)
+        return f"It has the {verb} {name} of {trials} complete trials."
+    if members == 1:
+        return f"No other of the {trials} complete trials is better in any objective."
+    return (
+        f"Of the {members} trials on the front of {trials} complete ones, it lies nearest to the "
+        "ideal point, which has the front's best value of every objective; each objective is "
+        "scaled to its range over the front."
+    )
+
+
+def _rows(record: StudyRecord, frame: pd.DataFrame) -> tuple[tuple[str, ...], list[Row]]:
+    """Header and rows of the table of trials: what tells them apart; the CSV has the rest."""
+    objectives = [objective.metric for objective in record.config.study.parsed_objectives]
+    metrics = [m for m in dict.fromkeys([*objectives, "elbo", "auroc_worst"]) if m in frame]
+    header = ("trial", "allocation", "ratio", *map(metric_label, metrics), "time", "state")
+    # Plain dicts: a data frame's rows cost a thousand times more to walk through.
+    return header, [_row(values, metrics) for values in frame.to_dict("records")]
+
+
+def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:
+    allocation = values["allocation"]
+    cells = (
+        Cell(str(values["number"]), values["number"]),
+        Cell("" if pd.isna(allocation) else allocation),
+        _number(values["ratio"], "" if pd.isna(allocation) else f"{values['ratio']:.2f}"),
+        *(_number(values[m], format_metric(m, values[m])) for m in metrics),
+        _number(values["duration_s"], format_duration(values["duration_s"])),
+        Cell(values["state"]),
+    )
+    return Row(cells, values["on_front"], values["recommended"])
+
+
+def _number(value: float, text: str) -> Cell:
+    return Cell(text, None if pd.isna(value) else float(value))
+
+
+def masked_config(config: StudyConfig) -> StudyConfig:
+    """The config with `***` for the password of its storage, if that has one."""
+    url = config.study.storage
+    if url is None or not urlsplit(url).password:
+        return config
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    masked = parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()
+    study = config.study.model_copy(update={"storage": masked})
+    return config.model_copy(update={"study": study})
