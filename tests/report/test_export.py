@@ -63,7 +63,7 @@ def _exports(draw: st.DrawFn) -> ExportedAllocation:
 
 @settings(
     derandomize=True,
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -27,7 +27,7 @@ def _brute_force(points: np.ndarray) -> list[bool]:
     return [not any(dominates(a, b) for a in points) for b in points]
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True, max_examples=100)
 @given(st.integers(1, 4).flatmap(lambda m: st.tuples(st.just(m), _points(m))))
 def test_non_dominated_is_the_definition(case):
     columns, rows = case
