@@ -57,9 +57,10 @@ def inversion(values: Tensor, strength: float, generator: Generator) -> Tensor:
 
 
 def rotation(values: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Images turned by 90 `strength` degrees, each to the left or to the right at random.
+    """Images turned by 45 `strength` degrees, each to the left or to the right at random.
 
-    Bilinear interpolation; beyond the edge stands the nearest pixel of the image.
+    Not further: beyond 45 degrees what has upright edges nears upright edges again. Bilinear
+    interpolation; beyond the edge stands the nearest pixel of the image.
 
     Args:
         values: uint8, `(n, H, W)` or `(n, C, H, W)`.
@@ -78,7 +79,7 @@ def rotation(values: Tensor, strength: float, generator: Generator) -> Tensor:
     if strength == 0:
         return values.clone()
     height, width = values.shape[-2:]
-    angle = math.radians(90 * strength)
+    angle = math.radians(45 * strength)
     sign = torch.randint(2, (len(values),), generator=generator) * 2.0 - 1
     cos, sin = torch.full_like(sign, math.cos(angle)), math.sin(angle) * sign
     zero = torch.zeros_like(sign)

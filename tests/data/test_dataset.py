@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+
+from allocsearch.data.dataset import Dataset
+
+VALUES = torch.arange(24, dtype=torch.uint8).reshape(4, 2, 3)
+
+
+def test_has_length_and_shape_of_one_example():
+    dataset = Dataset("a", VALUES)
+    assert len(dataset) == 4
+    assert dataset.shape == (2, 3)
+
+
+def test_fingerprint_is_sha256_of_shape_and_bytes():
+    expected = hashlib.sha256(b"(4, 2, 3)" + bytes(range(24))).hexdigest()
+    assert Dataset("a", VALUES).fingerprint == expected
+    # Strides are no content.
+    strided = VALUES.transpose(1, 2).contiguous().transpose(1, 2)
+    assert Dataset("b", strided).fingerprint == expected
+
+
+def test_fingerprint_tells_shapes_and_bytes_apart():
+    other = VALUES.clone()
+    other[3, 1, 2] += 1
+    prints = {Dataset("a", v).fingerprint for v in (VALUES, other, VALUES.reshape(4, 3, 2))}
+    assert len(prints) == 3
+
+
+def test_take_keeps_order_and_labels():
+    dataset = Dataset("a", VALUES, torch.tensor([5, 6, 7, 8])).take(torch.tensor([2, 0]))
+    assert dataset.name == "a"
+    assert torch.equal(dataset.values, VALUES[[2, 0]])
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [7, 5]
+    assert Dataset("a", VALUES).take(torch.tensor([1])).labels is None
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (VALUES.float(), None),
+        (VALUES[:, 0, 0], None),
+        (VALUES, torch.zeros(3, dtype=torch.int64)),
+        (VALUES, torch.zeros(4)),
+    ],
+)
+def test_refuses_other_types_and_lengths(values, labels):
+    with pytest.raises(ValueError, match="int"):
+        Dataset("a", values, labels)
