@@ -33,7 +33,7 @@ def read_numpy(path: Path, key: str | None) -> NDArray[np.generic]:
         content = np.load(path, allow_pickle=False)
         if not isinstance(content, np.ndarray):
             with content as arrays:
-                array: NDArray[np.generic] = arrays[_key(path, key, arrays.files)]
+                array: NDArray[np.generic] = arrays[_key(path, key, arrays.zip.namelist())]
             return array
         if key is not None:
             raise InputError(f"{path}: found one array without a name; {key!r} needs .npz")
@@ -45,9 +45,10 @@ def read_numpy(path: Path, key: str | None) -> NDArray[np.generic]:
         raise InputError(f"{path}: cannot be read as a NumPy file: {reason}") from None
 
 
-def _key(path: Path, key: str | None, found: list[str]) -> str:
+def _key(path: Path, key: str | None, members: list[str]) -> str:
     """The name of the array that is meant."""
-    names = ", ".join(found) or "none"
+    found = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
+    names = (", ".join(found[:20]) or "none") + (", ..." if len(found) > 20 else "")
     if key is None and len(found) != 1:
         raise InputError(f"{path}: set `array` to one of its arrays; found: {names}")
     if key is not None and key not in found:

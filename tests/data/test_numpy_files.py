@@ -64,3 +64,16 @@ def test_a_key_needs_npz(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(1))
     with pytest.raises(InputError, match=r"'x' needs \.npz"):
         read_numpy(tmp_path / "a.npy", "x")
+
+
+def test_members_of_an_archive_that_are_no_arrays_do_not_count(tmp_path, write_zip):
+    path = write_zip(tmp_path / "a.zip", {f"{i}.png": b"" for i in range(99)})
+    for key in (None, "1.png"):
+        with pytest.raises(InputError, match="found: none$"):
+            read_numpy(path, key)
+
+
+def test_long_lists_of_arrays_are_cut(tmp_path):
+    np.savez(tmp_path / "a.npz", **{f"x{i:02}": np.zeros(1) for i in range(99)})
+    with pytest.raises(InputError, match=r"found: x00, .* x19, \.\.\.$"):
+        read_numpy(tmp_path / "a.npz", None)
