@@ -69,7 +69,7 @@ def test_a_key_needs_npz(tmp_path):
 def test_members_of_an_archive_that_are_no_arrays_do_not_count(tmp_path, write_zip):
     path = write_zip(tmp_path / "a.zip", {f"{i}.png": b"" for i in range(99)})
     for key in (None, "1.png"):
-        with pytest.raises(InputError, match="found: none$"):
+        with pytest.raises(InputError, match=r"found: none$"):
             read_numpy(path, key)
 
 
