@@ -63,7 +63,7 @@ class Measurement:
     scores: Mapping[str, Mapping[str, Tensor]]
 
 
-class NotFiniteError(ArithmeticError):
+class NotFiniteError(RuntimeError):
     """A metric of a model is NaN or infinite."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -123,9 +123,6 @@ class ExportedAllocation(_Exported):
 def export_trial(
     record: StudyRecord,
     trial: TrialRecord,
-    *,
-    versions: Mapping[str, str],
-    data_fingerprint: str | None = None,
 ) -> ExportedAllocation:
     """The export of one trial of a study.
 
@@ -134,8 +131,6 @@ def export_trial(
     Args:
         record: The study.
         trial: One of its trials.
-        versions: Versions of the packages that trained it, by name.
-        data_fingerprint: Fingerprint of the data it was trained on.
 
     Raises:
         InputError: If the trial never got as far as an allocation and a seed.
@@ -155,8 +150,8 @@ def export_trial(
         provenance=Provenance(
             study=config.study.name,
             trial=trial.number,
-            versions=dict(versions),
-            data_fingerprint=data_fingerprint,
+            versions={k: v for k, v in trial.provenance.items() if k != "data"},
+            data_fingerprint=trial.provenance.get("data"),
         ),
         metrics={k: float(v) for k, v in trial.metrics.items() if math.isfinite(v)},
     )

@@ -7,11 +7,17 @@ import tempfile
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import OptunaError
+from sqlalchemy.exc import SQLAlchemyError
 
 from allocsearch.config import InputError, StudyConfig, load
 
 CONFIG_NAME = "study.toml"
 DATABASE_NAME = "study.db"
+
+
+class StorageError(RuntimeError):
+    """The storage of a study cannot be used."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -53,10 +59,20 @@ def open_storage(config: StudyConfig, folder: Path) -> optuna.storages.BaseStora
 
 
 def open_study(config: StudyConfig, folder: Path) -> optuna.Study:
-    """The study of a run folder, made on first use."""
-    return optuna.create_study(
-        study_name=config.study.name,
-        storage=open_storage(config, folder),
-        directions=[objective.direction for objective in config.study.parsed_objectives],
-        load_if_exists=True,
-    )
+    """The study of a run folder, made on first use.
+
+    Raises:
+        StorageError: If the storage cannot be read or written.
+    """
+    # What is said of a study is said by this program, in its own words.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(
+            study_name=config.study.name,
+            storage=open_storage(config, folder),
+            directions=[objective.direction for objective in config.study.parsed_objectives],
+            load_if_exists=True,
+        )
+    except (OptunaError, SQLAlchemyError) as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise StorageError(f"{folder}: the storage cannot be opened: {cause}") from error

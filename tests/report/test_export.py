@@ -80,7 +80,8 @@ def test_every_format_reads_back_equal(tmp_path, exported):
 
 @pytest.fixture
 def exported(study):
-    return export_trial(study, pick(study, "knee"), versions=VERSIONS, data_fingerprint="abc")
+    chosen = dataclasses.replace(pick(study, "knee"), provenance={**VERSIONS, "data": "abc"})
+    return export_trial(study, chosen)
 
 
 def test_export_holds_what_trains_it_again(study, exported):
@@ -98,13 +99,13 @@ def test_export_holds_what_trains_it_again(study, exported):
 def test_metrics_that_are_not_finite_are_left_out(study):
     trial = pick(study, "knee")
     odd = dataclasses.replace(trial, metrics={"elbo": math.nan, "rate": math.inf, "auroc": 0.5})
-    assert export_trial(study, odd, versions={}).metrics == {"auroc": 0.5}
+    assert export_trial(study, odd).metrics == {"auroc": 0.5}
 
 
 def test_trial_without_allocation(study):
     waiting = dataclasses.replace(study.trials[0], state="waiting", allocation=None)
     with pytest.raises(InputError, match=r"trial 0 \(waiting\) has no allocation"):
-        export_trial(study, waiting, versions={})
+        export_trial(study, waiting)
 
 
 def _edited(exported: ExportedAllocation, **changes: object) -> dict[str, object]:

@@ -1,0 +1,243 @@
+"""The command line: one thin function per command."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from allocsearch import __version__
+from allocsearch.config import InputError, StudyConfig, load
+from allocsearch.report.export import Format
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Search how a hierarchical VAE splits a fixed latent budget across its layers.",
+)
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one field of the study."),
+]
+_RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, as runs/quickstart.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"allocsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, TOML or YAML.")],
+    overrides: _Overrides = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; overrides study.workers.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path(
+        "runs"
+    ),
+) -> None:
+    """Run a study to its end, or go on with one that was stopped or killed.
+
+    Example: `allocsearch run studies/quickstart.toml --workers 2`
+    """
+    changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
+    config = load(study, changes)
+    folder = runs / config.study.name
+    from allocsearch.search.run import prepare
+
+    prepare(config, folder)
+    # A plain kill is an interruption too: workers put their trials back either way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _run(config, folder)
+    except KeyboardInterrupt:
+        print("Interrupted; what had finished is kept. The same command goes on.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _run(config: StudyConfig, folder: Path) -> None:
+    from allocsearch.report.live import finished_line, live_view
+    from allocsearch.report.page import write_page
+    from allocsearch.report.tables import write_tables
+    from allocsearch.report.terminal import summary
+    from allocsearch.search.records import StudyRecord
+    from allocsearch.search.run import run_study
+
+    console = Console()
+    start = time.monotonic()
+    if console.is_terminal:
+        with Live(console=console, transient=True, auto_refresh=False) as live:
+
+            def show(record: StudyRecord) -> None:
+                live.update(live_view(record, time.monotonic() - start), refresh=True)
+
+            record = run_study(config, folder, show)
+    else:
+        told: set[int] = set()
+
+        def tell(record: StudyRecord) -> None:
+            ended = [t for t in record.trials if t.finished or t.state == "interrupted"]
+            for trial in ended:
+                # Trials of an earlier run are told by their count alone.
+                if trial.number not in told and told:
+                    print(finished_line(record, trial), flush=True)
+            if not told:
+                print(f"{config.study.name}: {record.finished} of {config.study.trials} trials")
+            told.update(trial.number for trial in ended)
+            told.add(-1)
+
+        record = run_study(config, folder, tell)
+    write_tables(record)
+    page = write_page(record)
+    console.print(
+        summary(record, elapsed=time.monotonic() - start, report=page),
+        soft_wrap=True,
+        highlight=False,
+    )
+    if not record.complete:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def status(run_folder: _RunFolder) -> None:
+    """Show how a study stands; it may be running.
+
+    Example: `allocsearch status runs/quickstart`
+    """
+    from allocsearch.report.terminal import status_lines
+    from allocsearch.search.records import read_run
+
+    for line in status_lines(read_run(run_folder)):
+        print(line)
+
+
+@app.command()
+def report(run_folder: _RunFolder) -> None:
+    """Write report.html, trials.csv and front.csv of a study, finished or not.
+
+    Example: `allocsearch report runs/quickstart`
+    """
+    from allocsearch.report.page import write_page
+    from allocsearch.report.tables import write_tables
+    from allocsearch.search.records import read_run
+
+    record = read_run(run_folder)
+    for path in (write_page(record), *write_tables(record)):
+        print(path)
+
+
+@app.command()
+def export(
+    run_folder: _RunFolder,
+    choice: Annotated[
+        str,
+        typer.Option(
+            "--pick", metavar="PICK", help="knee, max:METRIC, min:METRIC or trial:NUMBER."
+        ),
+    ] = "knee",
+    file_format: Annotated[Format, typer.Option("--format", help="Format of the file.")] = "toml",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write; without it RUN/ALLOCATION.FORMAT, - for the terminal."),
+    ] = None,
+) -> None:
+    """Export one allocation as a file that `allocsearch train` accepts.
+
+    Example: `allocsearch export runs/quickstart --pick knee --format toml`
+    """
+    from allocsearch.report.export import export_trial
+    from allocsearch.report.pick import pick
+    from allocsearch.search.records import read_run
+    from allocsearch.search.storage import write_atomically
+
+    record = read_run(run_folder)
+    trial = pick(record, choice)
+    text = export_trial(record, trial).to_text(file_format)
+    if out == Path("-"):
+        print(text, end="")
+        return
+    path = out or run_folder / f"{trial.allocation}.{file_format}"
+    write_atomically(path, text)
+    print(path)
+
+
+@app.command()
+def train(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported allocation.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; without it FILE without its ending.")
+    ] = None,
+) -> None:
+    """Train an exported allocation again and compare its metrics with the exported ones.
+
+    Example: `allocsearch train runs/quickstart/best.toml --out best`
+    """
+    from allocsearch.report.export import load_export
+    from allocsearch.report.repetition import repetition_lines
+
+    exported = load_export(file)
+    folder = out or file.with_suffix("")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: exists already; choose another --out")
+    from allocsearch.search.objective import save_outcome
+    from allocsearch.search.retrain import retrain
+
+    console = Console()
+    with console.status(f"training {exported.allocation}") as state:
+        outcome = retrain(
+            exported.parsed_allocation,
+            exported.seed,
+            exported.data,
+            exported.model,
+            exported.training,
+            exported.evaluation,
+            lambda epoch: state.update(
+                f"training {exported.allocation}: epoch {epoch.epoch} of {epoch.epochs}, "
+                f"ELBO {epoch.elbo:.1f} nats"
+            ),
+        )
+    save_outcome(outcome, folder, "all")
+    for line in repetition_lines(exported, outcome.measurement.metrics, outcome.provenance):
+        print(line)
+    print(folder)
+
+
+def main() -> NoReturn:
+    """Run the command line; one line and an exit code for whatever goes wrong."""
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error), BAD_INPUT)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}", FAILED)
+    except RuntimeError as error:
+        _fail(str(error), FAILED)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(code)

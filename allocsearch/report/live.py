@@ -1,0 +1,99 @@
+"""A run under way, as text for the terminal."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from allocsearch.report.front import pareto_front
+from allocsearch.report.labels import format_duration, metric_name, with_unit
+from allocsearch.report.terminal import front_text, progress_text
+from allocsearch.search.records import StudyRecord, TrialRecord
+
+_FRONT_ROWS = 8
+
+
+def time_left(record: StudyRecord) -> float | None:
+    """Seconds until the study ends, from the mean duration of its finished trials.
+
+    The part of a running trial that is done, by its epochs, is taken off. None before a trial has
+    finished.
+    """
+    durations = [trial.duration for trial in record.trials if trial.finished and trial.duration]
+    if not durations:
+        return None
+    study = record.config.study
+    done = sum(
+        trial.progress["epoch"] / trial.progress["epochs"]
+        for trial in record.trials
+        if trial.state == "running" and trial.progress
+    )
+    left = max(0.0, study.trials - record.finished - done)
+    return fmean(durations) * left / min(study.workers, study.trials)
+
+
+def live_view(record: StudyRecord, elapsed: float) -> RenderableType:
+    """The whole live display: progress, running trials and the front so far.
+
+    Args:
+        record: The study as it stands.
+        elapsed: Seconds since this run began.
+    """
+    study = record.config.study
+    left = time_left(record)
+    remaining = "" if left is None else f", about {format_duration(left)} left"
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(
+        Text(study.name, style="bold"),
+        ProgressBar(total=study.trials, completed=record.finished, width=24),
+        Text(f"{progress_text(record)}  {format_duration(elapsed)}{remaining}"),
+    )
+    return Group(grid, *_running(record), *_front(record))
+
+
+def _running(record: StudyRecord) -> list[RenderableType]:
+    trials = [trial for trial in record.trials if trial.state == "running"]
+    if not trials:
+        return [Text("starting the workers ...", style="dim")] if not record.finished else []
+    table = Table.grid(padding=(0, 2))
+    for trial in trials:
+        progress = trial.progress
+        table.add_row(
+            f"trial {trial.number}",
+            str(trial.allocation or ""),
+            f"epoch {progress['epoch']:.0f}/{progress['epochs']:.0f}" if progress else "starting",
+            f"ELBO {with_unit('elbo', progress['elbo'])}" if progress else "",
+        )
+    return [table]
+
+
+def _front(record: StudyRecord) -> list[RenderableType]:
+    front = pareto_front(record)
+    if not front:
+        return []
+    metrics = [objective.metric for objective in record.config.study.parsed_objectives]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("allocation", *map(metric_name, metrics)):
+        table.add_column(name, justify="left" if name == "allocation" else "right")
+    for trial in front[:_FRONT_ROWS]:
+        values = map(with_unit, metrics, trial.values)
+        table.add_row(str(trial.allocation), *values)
+    more = len(front) - _FRONT_ROWS
+    return [Text(front_text(record)), table, *([Text(f"and {more} more")] if more > 0 else [])]
+
+
+def finished_line(record: StudyRecord, trial: TrialRecord) -> str:
+    """One plain line about a trial that ended, for output that is not a terminal."""
+    study = record.config.study
+    head = f"{record.finished} of {study.trials}  trial {trial.number}  {trial.allocation}"
+    if trial.state != "complete":
+        return f"{head}  {trial.state}: {' '.join((trial.reason or '').split())}"
+    values = "  ".join(
+        f"{metric_name(objective.metric)} {with_unit(objective.metric, value)}"
+        for objective, value in zip(study.parsed_objectives, trial.values, strict=True)
+    )
+    return f"{head}  {values}  {format_duration(trial.duration)}"

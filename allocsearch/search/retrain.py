@@ -1,0 +1,40 @@
+"""Training of one allocation outside of a study, from all that an export holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import DataSection, EvaluationSection, ModelSection, TrainingSection
+from allocsearch.data.splits import load_search_data
+from allocsearch.search.objective import Outcome, train_and_measure
+from allocsearch.training.loop import Epoch
+
+
+def retrain(
+    allocation: Allocation,
+    seed: int,
+    data: DataSection,
+    model: ModelSection,
+    training: TrainingSection,
+    evaluation: EvaluationSection,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Outcome:
+    """Load the data, train the allocation, measure it as a trial of a study would.
+
+    Args:
+        allocation: What to train.
+        seed: Seed of the training and the measurement.
+        data: The data; its test sets are not opened.
+        model: Everything about the model but its allocation.
+        training: The training.
+        evaluation: The measurement.
+        on_epoch: Called after every epoch.
+
+    Raises:
+        InputError: If data is missing or broken.
+        DivergedError: If the loss became NaN or infinite.
+        NotFiniteError: If a metric is NaN or infinite.
+    """
+    loaded = load_search_data(data)
+    return train_and_measure(allocation, seed, loaded, model, training, evaluation, on_epoch)
