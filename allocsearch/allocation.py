@@ -69,15 +69,20 @@ class Allocation:
             raise ValueError(f"a ratio is positive and finite, not {ratio!r}")
         logs = [layer * math.log(ratio) for layer in range(lattice.layers)]
         shares = _bounded_shares(logs, lattice)
-        units = [math.floor(share + 1e-9) for share in shares]
+        caps = lattice.max_units
+        units = [
+            min(math.floor(share + 1e-9), cap) for share, cap in zip(shares, caps, strict=True)
+        ]
         by_remainder = sorted(range(lattice.layers), key=lambda i: units[i] - shares[i])
         left = lattice.units - sum(units)
+        # Too much is given only where the budget is so large that floats are coarser than 1.
+        unit = 1 if left > 0 else -1
         # A second round is needed only where the first met a cap.
         while left:
-            for i in by_remainder:
-                if left and units[i] < lattice.max_units[i]:
-                    units[i] += 1
-                    left -= 1
+            for i in by_remainder[::unit]:
+                if left and lattice.min_units <= units[i] + unit <= caps[i]:
+                    units[i] += unit
+                    left -= unit
         return cls(tuple(u * lattice.step for u in units))
 
     @property
@@ -133,7 +138,8 @@ class Lattice:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if self.budget % self.step:
             below = self.budget - self.budget % self.step
-            near = [b for b in (below, below + self.step) if b >= self.min_units * self.layers]
+            least = self.layers * self.min_units * self.step
+            near = sorted({max(least, b) for b in (below, below + self.step)})
             raise ValueError(
                 f"budget {self.budget} is not a multiple of step {self.step}; "
                 f"nearest possible: {' or '.join(map(str, near))}"
@@ -153,8 +159,10 @@ class Lattice:
                     f"{self.min_dim} or more"
                 )
             if sum(self.max_units) < self.units:
+                most = sum(self.max_units) * self.step
                 raise ValueError(
-                    f"max_dim {list(self.max_dim)} sums to less than the budget {self.budget}"
+                    f"max_dim {list(self.max_dim)} holds at most {most} in steps of {self.step}, "
+                    f"less than the budget {self.budget}"
                 )
 
     @property
@@ -192,12 +200,17 @@ class Lattice:
         above = self._counts[layer + 1]
         return steps, [0, *accumulate(above[left - u] for u in steps)]
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """The number of allocations; `len` fails above `sys.maxsize`, this does not."""
         return self._counts[0][self.units]
 
+    def __len__(self) -> int:
+        return self.size
+
     def __getitem__(self, rank: int) -> Allocation:
-        """The allocation at a position from 0 to `len(self) - 1` of the lexicographic order."""
-        if not 0 <= rank < len(self):
+        """The allocation at a position from 0 to `size - 1` of the lexicographic order."""
+        if not 0 <= rank < self.size:
             raise IndexError(rank)
         left, units = self.units, []
         for layer in range(self.layers):
@@ -262,6 +275,9 @@ class Lattice:
     def to_simplex(self, allocation: Allocation) -> tuple[float, ...]:
         """The centre of the cell that `from_simplex` maps to `allocation`: L - 1 numbers.
 
+        Exact but for cells narrower than the spacing of floats, which only a lattice of more than
+        2^52 allocations has.
+
         Raises:
             ValueError: If `allocation` is not on the lattice.
         """
@@ -294,8 +310,7 @@ def _bounded_shares(logs: Sequence[float], lattice: Lattice) -> list[float]:
     # The common factor that makes the bounded shares sum to the budget: bisection in its log.
     span = max(map(abs, logs)) + math.log(lattice.units) + 1
     below, above = -span, span
-    for _ in range(200):
-        middle = (below + above) / 2
+    while below < (middle := (below + above) / 2) < above:
         if sum(shares(middle)) < lattice.units:
             below = middle
         else:
