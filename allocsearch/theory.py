@@ -89,6 +89,32 @@ class GaussianChain:
         table[:, 1:] = np.cumsum(-0.5 * np.log(lost), -1)
         return table[np.arange(layers), np.minimum(widths, len(self.eigenvalues))]
 
+    def conditional(self, allocation: Allocation, layer: int, below: Array) -> tuple[Array, Array]:
+        """Mean and log variance of q(z_l given z_{l-1}), of q(z_1 given x) for layer 1.
+
+        Dims that keep no direction are collapsed: standard normal, whatever lies below.
+
+        Args:
+            allocation: Its dims.
+            layer: l, from 1 to L.
+            below: z_{l-1}, `(..., d_{l-1})`; for layer 1 x in its principal axes, `(..., p)`.
+
+        Returns:
+            Each `(..., d_l)`.
+        """
+        d = allocation.dims[layer - 1]
+        width = min(*allocation.dims[:layer], len(self.eigenvalues))
+        mean, log_var = np.zeros((*below.shape[:-1], d)), np.zeros((*below.shape[:-1], d))
+        if layer == 1:
+            values = np.asarray(self.eigenvalues[:width])
+            gain = 1 / np.sqrt(values + self.noise)
+            log_var[..., :width] = np.log(self.noise / (values + self.noise))
+        else:
+            gain = np.full(width, math.sqrt(self.kappa))
+            log_var[..., :width] = math.log1p(-self.kappa)
+        mean[..., :width] = gain * below[..., :width]
+        return mean, log_var
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -327,8 +353,6 @@ def sample(
 ) -> ChainSample:
     """Draw x, and for each x S chains of latents; the ground truth is `chain.information`.
 
-    Dims that keep no direction are collapsed: standard normal, whatever the layer below holds.
-
     Args:
         chain: The chain.
         allocation: Its dims.
@@ -343,21 +367,14 @@ def sample(
         raise ValueError(f"n and samples are 1 or more, not {n} and {samples}")
     rng = np.random.default_rng(seed)
     eigenvalues = np.asarray(chain.eigenvalues)
-    unit = rng.standard_normal((n, len(eigenvalues)))
-    below = np.broadcast_to(unit[:, None], (n, samples, len(eigenvalues)))
-    passed, lost = chain.correlations, chain.noise / (eigenvalues + chain.noise)
-    width = len(eigenvalues)
+    x = np.sqrt(eigenvalues) * rng.standard_normal((n, len(eigenvalues)))
+    below = np.broadcast_to(x[:, None], (n, samples, len(eigenvalues)))
     layers = []
-    for d in allocation.dims:
-        width = min(width, d)
-        mean, variance = np.zeros((n, samples, d)), np.ones(d)
-        mean[..., :width] = np.sqrt(passed[:width]) * below[..., :width]
-        variance[:width] = lost[:width]
-        z = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
-        layers.append(LayerSample(mean, np.broadcast_to(np.log(variance), mean.shape).copy(), z))
-        below = z
-        passed, lost = np.full(width, chain.kappa), np.full(width, 1 - chain.kappa)
-    return ChainSample(unit * np.sqrt(eigenvalues), tuple(layers))
+    for layer in range(1, allocation.layers + 1):
+        mean, log_var = chain.conditional(allocation, layer, below)
+        below = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
+        layers.append(LayerSample(mean, log_var, below))
+    return ChainSample(x, tuple(layers))
 
 
 def _rows(data: ArrayLike) -> Array:

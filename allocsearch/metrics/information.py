@@ -112,7 +112,11 @@ def conditional_entropy(mean: Tensor, log_var: Tensor, z: Tensor) -> tuple[Tenso
 
 
 def information_upper_bound(
-    mean: Tensor, log_var: Tensor, z: Tensor, total_rate: Tensor | None = None
+    mean: Tensor,
+    log_var: Tensor,
+    z: Tensor,
+    total_rate: Tensor | None = None,
+    log_posterior: Tensor | None = None,
 ) -> tuple[float, float]:
     """The upper side of `information_bracket` alone, at a small part of its cost.
 
@@ -121,6 +125,9 @@ def information_upper_bound(
         log_var: Component log variances, `(n, S, d_l)`.
         z: One draw from each component, `(n, S, d_l)`.
         total_rate: Sum of the rates of all layers per example, `(n)`, nats.
+        log_posterior: `reverse_log_density` of the first T draws, `(n, T)`, nats. It makes the
+            upper bound of a layer above the first tight where I(z_l; z_{<l} given x) is more than
+            log S.
 
     Returns:
         The bound and its standard error, nats.
@@ -129,11 +136,17 @@ def information_upper_bound(
         ValueError: If `n <= d_l`, for shapes that differ, or for values not finite.
     """
     mean, log_var, z = _components(mean, log_var, z)
-    return _upper(mean, log_var, _mixing_entropy(mean, log_var, z)[0], total_rate)
+    mixing = _mixing_entropy(mean, log_var, z)[0]
+    mixing = _larger(mixing, _reverse_mixing(mean, log_var, z, log_posterior))
+    return _upper(mean, log_var, mixing, total_rate)
 
 
 def information_bracket(
-    mean: Tensor, log_var: Tensor, z: Tensor, total_rate: Tensor | None = None
+    mean: Tensor,
+    log_var: Tensor,
+    z: Tensor,
+    total_rate: Tensor | None = None,
+    log_posterior: Tensor | None = None,
 ) -> InformationBracket:
     """Lower and upper bound on I(x; z_l) under q(x) q(z_l given x).
 
@@ -155,6 +168,9 @@ def information_bracket(
         log_var: Component log variances, `(n, S, d_l)`.
         z: One draw from each component, `(n, S, d_l)`.
         total_rate: Sum of the rates of all layers per example, `(n)`, nats.
+        log_posterior: `reverse_log_density` of the first T draws, `(n, T)`, nats. It makes the
+            upper bound of a layer above the first tight where I(z_l; z_{<l} given x) is more than
+            log S.
 
     Raises:
         ValueError: If `n <= d_l`, for shapes that differ, or for values not finite.
@@ -164,7 +180,8 @@ def information_bracket(
     mean, log_var, z = _components(mean, log_var, z)
     n, samples, _ = z.shape
     mixing_lower, mixing_upper = _mixing_entropy(mean, log_var, z)
-    upper, upper_se = _upper(mean, log_var, mixing_lower, total_rate)
+    tighter = _larger(mixing_lower, _reverse_mixing(mean, log_var, z, log_posterior))
+    upper, upper_se = _upper(mean, log_var, tighter, total_rate)
     gain, gain_se = _plug_in(mean, log_var, z)
     lower = gain - float(mixing_upper.mean())
     lower_se = math.hypot(gain_se, _standard_error(mixing_upper))
@@ -327,6 +344,25 @@ def _mixing_entropy(mean: Tensor, log_var: Tensor, z: Tensor) -> tuple[Tensor, T
     without = (own - excluded).mean(1)
     upper = gaussian if gaussian.mean() < without.mean() else without
     return (own - included).mean(1), upper
+
+
+def _reverse_mixing(
+    mean: Tensor, log_var: Tensor, z: Tensor, log_posterior: Tensor | None
+) -> Tensor | None:
+    if log_posterior is None:
+        return None
+    n, samples, _ = z.shape
+    draws = log_posterior.shape[-1] if log_posterior.dim() == 2 else 0
+    if not (len(log_posterior) == n and 1 <= draws <= samples):
+        raise ValueError(f"log_posterior is (n, T <= S), not {_shape(log_posterior)}")
+    if not torch.isfinite(log_posterior).all():
+        raise ValueError("log_posterior holds a value that is not finite")
+    own = component_log_density(z, mean, log_var)[:, :draws]
+    return (own - log_posterior.detach().cpu().double()).mean(1)
+
+
+def _larger(values: Tensor, other: Tensor | None) -> Tensor:
+    return values if other is None or other.mean() <= values.mean() else other
 
 
 def _upper(
