@@ -14,6 +14,9 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 
+# Beyond it the counts of a lattice take gigabytes, and floats round its shares wrongly.
+_MOST_CELLS = 10**6
+
 _TEXT = re.compile(r"[1-9][0-9]*(-[1-9][0-9]*)*")
 
 
@@ -69,20 +72,15 @@ class Allocation:
             raise ValueError(f"a ratio is positive and finite, not {ratio!r}")
         logs = [layer * math.log(ratio) for layer in range(lattice.layers)]
         shares = _bounded_shares(logs, lattice)
-        caps = lattice.max_units
-        units = [
-            min(math.floor(share + 1e-9), cap) for share, cap in zip(shares, caps, strict=True)
-        ]
+        units = [math.floor(share + 1e-9) for share in shares]
         by_remainder = sorted(range(lattice.layers), key=lambda i: units[i] - shares[i])
         left = lattice.units - sum(units)
-        # Too much is given only where the budget is so large that floats are coarser than 1.
-        unit = 1 if left > 0 else -1
         # A second round is needed only where the first met a cap.
         while left:
-            for i in by_remainder[::unit]:
-                if left and lattice.min_units <= units[i] + unit <= caps[i]:
-                    units[i] += unit
-                    left -= unit
+            for i in by_remainder:
+                if left and units[i] < lattice.max_units[i]:
+                    units[i] += 1
+                    left -= 1
         return cls(tuple(u * lattice.step for u in units))
 
     @property
@@ -149,6 +147,11 @@ class Lattice:
             raise ValueError(
                 f"budget {self.budget} is less than {self.layers} layers * "
                 f"{self.min_units * self.step} dims = {least}; raise budget or lower min_dim"
+            )
+        if self.units * self.layers > _MOST_CELLS:
+            raise ValueError(
+                f"budget {self.budget} is {self.units} steps of {self.step} for each of "
+                f"{self.layers} layers; allowed: {_MOST_CELLS // self.layers} steps; raise step"
             )
         if self.max_dim is not None:
             if len(self.max_dim) != self.layers:
