@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 import tomllib
 import types
 import typing
@@ -59,6 +60,10 @@ FILE_SOURCES = ("idx", "images", "numpy")
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one line that says how to mend it."""
 
+    def __init__(self, message: str) -> None:
+        # Names of files and keys come from the user, and may hold line ends or worse.
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+
 
 class _Section(BaseModel):
     """Unknown keys and silent conversions are refused; a loaded study never changes."""
@@ -79,7 +84,12 @@ def _one_or_more(value: object) -> object:
     return _listed(value) if isinstance(value, list | tuple) else (value,)
 
 
+# Counts are far below what an integer of TOML can be.
+_Count = Annotated[int, Field(ge=1, lt=2**31)]
+_Size = Annotated[int, Field(ge=2, lt=2**31)]
+
 # TOML and YAML have lists; the sections hold tuples, which cannot change.
+_Counts = Annotated[tuple[_Count, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 _Floats2 = Annotated[tuple[float, float], BeforeValidator(_listed)]
 
 
@@ -110,7 +120,7 @@ class Objective(_Section):
 
 def _objective(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"found {value!r}; allowed: max:METRIC or min:METRIC")
+        raise ValueError(f"found {_shown(value)}; allowed: max:METRIC or min:METRIC")
     return str(Objective.parse(value))
 
 
@@ -119,15 +129,15 @@ class StudySection(_Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "study"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    trials: Annotated[int, Field(ge=1)] = 50
+    trials: _Count = 50
     objectives: Annotated[
         tuple[Annotated[str, BeforeValidator(_objective)], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(_one_or_more),
         Field(min_length=1),
     ] = ("max:retention", "min:attenuation", "max:auroc")
     sampler: SamplerName = "tpe"
-    workers: Annotated[int, Field(ge=1)] = 1
-    retries: Annotated[int, Field(ge=0)] = 3
+    workers: _Count = 1
+    retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
     storage: str | None = None
 
     @property
@@ -140,18 +150,13 @@ class SearchSpaceSection(_Section):
     """Which allocations can be proposed."""
 
     kind: Literal["ratio", "simplex", "table"] = "simplex"
-    budget: Annotated[int, Field(ge=1)]
-    layers: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_one_or_more), Field(min_length=1)
-    ] = (3,)
-    min_dim: Annotated[int, Field(ge=1)] = 1
-    step: Annotated[int, Field(ge=1)] = 1
-    max_dim: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...] | None,
-        BeforeValidator(lambda v: v if v is None else _one_or_more(v)),
-    ] = None
+    budget: _Count
+    layers: _Counts = (3,)
+    min_dim: _Count = 1
+    step: _Count = 1
+    max_dim: _Counts | None = None
     ratio_range: _Floats2 = (0.1, 10.0)
-    allocations: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    allocations: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -159,6 +164,8 @@ class SearchSpaceSection(_Section):
             raise _mistake("layers", f"found {list(self.layers)}; each number of layers once")
         if self.kind == "table":
             self._check_table()
+            # A resolved study states what follows from its table.
+            object.__setattr__(self, "layers", self.layer_counts)
             return self
         if self.allocations:
             raise _mistake("allocations", f"only a table has these, and kind is {self.kind!r}")
@@ -215,6 +222,13 @@ class SearchSpaceSection(_Section):
         return Lattice(self.budget, layers, self.step, self.min_dim, caps)
 
 
+_Classes = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=2**31)], ...],
+    BeforeValidator(_one_or_more),
+    Field(min_length=1),
+]
+
+
 class Source(_Section):
     """Where the values of one data set come from."""
 
@@ -225,7 +239,7 @@ class Source(_Section):
     array: str | None = None
     split: Literal["train", "test"] | None = None
     invert: bool = False
-    classes: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
+    classes: _Classes | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -276,7 +290,7 @@ _OodSet = Annotated[
     Discriminator(_tag),
     BeforeValidator(_ood),
 ]
-_OodSets = Annotated[tuple[_OodSet, ...], BeforeValidator(_listed)]
+_OodSets = Annotated[tuple[_OodSet, ...], BeforeValidator(_one_or_more)]
 _TAGS: dict[str, type[BaseModel]] = {"Source": Source, "Shift": Shift}
 _SetName = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -287,10 +301,10 @@ class DataSection(_Section):
     id: Annotated[Source, BeforeValidator(_source)]
     ood_validation: _OodSets = ()
     ood_test: _OodSets = ()
-    train_size: Annotated[int, Field(ge=2)] | None = None
-    validation_size: Annotated[int, Field(ge=2)] | None = None
-    test_size: Annotated[int, Field(ge=2)] | None = None
-    ood_size: Annotated[int, Field(ge=2)] | None = None
+    train_size: _Size | None = None
+    validation_size: _Size | None = None
+    test_size: _Size | None = None
+    ood_size: _Size | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     download: bool = False
 
@@ -312,8 +326,8 @@ class ModelSection(_Section):
 
     inference: Literal["bottom_up"] = "bottom_up"
     blocks: Literal["dense"] = "dense"
-    hidden: Annotated[int, Field(ge=1)] = 256
-    depth: Annotated[int, Field(ge=1)] = 2
+    hidden: _Count = 256
+    depth: _Count = 2
     skip: bool = True
     activation: Literal["silu", "relu", "elu", "gelu", "leaky_relu", "tanh"] = "silu"
     likelihood: Literal["bernoulli"] = "bernoulli"
@@ -325,15 +339,15 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 class TrainingSection(_Section):
     """One training. Shares are of its whole length."""
 
-    epochs: Annotated[int, Field(ge=1)] = 20
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    epochs: _Count = 20
+    batch_size: _Size = 128
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     kl_warmup: _Share = 0.25
     free_nats: Annotated[float, Field(ge=0)] = 2.0
     free_nats_hold: _Share = 0.42
     free_nats_end: _Share = 0.83
     gradient_clip: Annotated[float, Field(gt=0)] = 200.0
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: _Count = 1
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -347,8 +361,9 @@ class EvaluationSection(_Section):
     """How a trained model is measured."""
 
     score: str = "auto"
-    samples: Annotated[int, Field(ge=2)] = 16
-    batch_size: Annotated[int, Field(ge=1)] = 500
+    samples: _Size = 16
+    score_samples: _Count = 4
+    batch_size: _Count = 500
     keep: Literal["none", "scores", "models", "all"] = "scores"
 
 
@@ -418,7 +433,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     Raises:
         InputError: With one line that names the file, the key, what was found and what is allowed.
     """
-    content = _read(path)
+    # YAML reads a section whose keys are all commented out as null.
+    content = {
+        key: {} if value is None and key in StudyConfig.model_fields else value
+        for key, value in _read(path).items()
+    }
     space_file: Path | None = None
     # Overrides come first so that one of them can name another file.
     for override in overrides:
@@ -428,9 +447,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     if isinstance(space, dict) and "file" in space:
         name = space.pop("file")
         if not isinstance(name, str):
-            raise InputError(f"{path}: search_space.file: found {name!r}; allowed: a file name")
+            found = _shown(name)
+            raise InputError(f"{path}: search_space.file: found {found}; allowed: a file name")
         space_file = path.parent / name
         inherited = {k: v for k, v in _read(space_file).items() if k not in space}
+        if "file" in inherited:
+            raise InputError(f"{space_file}: file: only a study file can name a search space")
         content["search_space"] = {**inherited, **space}
     try:
         return StudyConfig.model_validate(content)
@@ -438,29 +460,46 @@ def load(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
         key, message = _first_mistake(error)
         own = key.removeprefix("search_space.")
         if space_file is not None and key != own and own.split(".")[0] in inherited:
+            message = message.replace("Did you mean search_space.", "Did you mean ")
             raise InputError(f"{space_file}: {own}: {message}") from None
         raise InputError(f"{path}: {key}: {message}") from None
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Reads 1e-3 as a number, as YAML 1.2 and TOML do; PyYAML alone takes it for text."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"),
+    list("-+0123456789"),
+)
 
 
 def _read(path: Path) -> dict[str, Any]:
     """The content of a TOML or YAML file, by its ending."""
     allowed = "allowed: a readable .toml, .yaml or .yml file"
-    if path.suffix not in (".toml", ".yaml", ".yml"):
-        raise InputError(f"{path}: found {path.suffix or 'no ending'}; {allowed}")
     try:
-        text = path.read_bytes().decode()
-        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {allowed}") from None
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", error)
+        raise InputError(f"{path}: {problem}; {allowed}") from None
+    if path.suffix not in (".toml", ".yaml", ".yml"):
+        raise InputError(f"{path}: found {path.suffix or 'no ending'}; {allowed}")
+    kind = "TOML" if path.suffix == ".toml" else "YAML"
+    try:
+        # Some editors begin a file with a byte order mark.
+        text = data.decode("utf-8-sig")
+        content = tomllib.loads(text) if kind == "TOML" else _YamlLoader(text).get_single_data()
     except UnicodeDecodeError:
         raise InputError(f"{path}: not text (UTF-8); {allowed}") from None
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        kind = "TOML" if path.suffix == ".toml" else "YAML"
-        raise InputError(f"{path}: not valid {kind}: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path}: not valid {kind}: {problem}") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InputError(f"{path}: found {type(content).__name__}; allowed: sections with keys")
+        raise InputError(f"{path}: found {_shown(content)}; allowed: sections with keys")
     return content
 
 
@@ -471,9 +510,11 @@ def _override(content: dict[str, Any], text: str) -> None:
     if not equals or not sections or not all((*sections, key)):
         raise InputError(f"--set {text}: allowed: section.key=value")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        parsed = value.strip()
+        table = tomllib.loads(f"value = {value}")
+    except (RecursionError, ValueError):
+        table = {}
+    # More than one key: the text went on after the value.
+    parsed = table["value"] if len(table) == 1 else value.strip()
     target = content
     for section in sections:
         target = target.setdefault(section, {})
@@ -488,7 +529,9 @@ def _first_mistake(error: ValidationError) -> tuple[str, str]:
     details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = details[0]
     path = [str(part) for part in first["loc"]]
-    where = [part for part in path if part not in _TAGS]
+    # The name of a union's member, which follows the position in a list, is no key.
+    pairs = zip(["", *path], path, strict=False)
+    where = [part for before, part in pairs if not (part in _TAGS and before.isdigit())]
     context = first.get("ctx", {})
     if first["type"] == "mistake":
         where += [context["key"]]
@@ -505,15 +548,30 @@ def _first_mistake(error: ValidationError) -> tuple[str, str]:
         message = str(context["error"])
     elif first["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
-        message = _suggestion(str(first["input"]), choices, f"found {first['input']!r}")
+        found = _shown(first["input"])
+        message = _suggestion(found.strip("'"), choices, f"found {found}")
+    elif first["type"] == "model_type":
+        keys = ", ".join(_keys(StudyConfig, path))
+        message = f"found {_shown(first['input'])}; allowed: a section with {keys}"
     else:
-        message = f"found {_shown(first['input'])}; {first['msg'][0].lower()}{first['msg'][1:]}"
+        rule = first["msg"][0].lower() + first["msg"][1:]
+        # A list of the file is a tuple here.
+        message = f"found {_shown(first['input'])}; {rule.replace('tuple', 'list')}"
     more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
     return ".".join(where), " ".join(f"{message}{more}".split())
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 80
+
+
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        # Unlike repr, this ends soon for lists in lists in lists.
+        text = _SHORT.repr(value)
+    except ValueError:
+        return "a number of too many digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
