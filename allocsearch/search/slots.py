@@ -1,17 +1,19 @@
 """The queue of trials: as many slots as `study.trials`, each run to its end exactly once.
 
-All slots are enqueued before the first worker starts, and the storage hands each waiting trial to
-one worker only, so no race between workers can change how many trials a study ends with.
+All slots are enqueued before the first worker starts, and each waiting trial is handed to one
+worker only, so no race between workers can change how many trials a study ends with.
 """
 
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 import optuna
+from filelock import FileLock
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -29,6 +31,9 @@ def slot_seed(study_seed: int, slot: int, purpose: int) -> int:
 
 _TRAINING, _SAMPLING = 0, 1
 
+STOPPED = "stopped"
+_LOCK_NAME = ".claim.lock"
+
 
 def fill(study: optuna.Study, config: StudyConfig, space: Space) -> None:
     """Enqueue the slots that are missing, or take back waiting ones that are too many.
@@ -36,53 +41,69 @@ def fill(study: optuna.Study, config: StudyConfig, space: Space) -> None:
     Raises:
         InputError: If more trials than `study.trials` have begun.
     """
+    wanted = config.study.trials
     trials = study.get_trials(deepcopy=False)
     counted = [trial for trial in trials if not trial.user_attrs.get(INTERRUPTED)]
     waiting = [trial for trial in counted if trial.state == TrialState.WAITING]
     begun = len(counted) - len(waiting)
-    if begun > config.study.trials:
-        raise InputError(
-            f"study.trials: found {config.study.trials}; this run has begun {begun} already"
-        )
-    surplus = len(counted) - config.study.trials
-    for trial in reversed(waiting[-surplus:] if surplus > 0 else []):
+    if begun > wanted:
+        raise InputError(f"study.trials: found {wanted}; this run has begun {begun} already")
+    kept = wanted - begun
+    surplus = sorted(waiting, key=lambda trial: trial.user_attrs[SLOT])[kept:]
+    # A kill in the middle of this leaves waiting trials that are marked, but not ended.
+    marked = [t for t in trials if t.state == TrialState.WAITING and t not in waiting]
+    for trial in (*marked, *surplus):
         _interrupt(study, trial, "taken back: study.trials was lowered")
-    used = 1 + max((trial.user_attrs[SLOT] for trial in trials), default=-1)
-    ranks = _grid_ranks(config, space.size) if config.study.sampler == "grid" else None
-    for slot in range(used, used - surplus):
-        params = {} if ranks is None else space.params(space[ranks(slot)])
+    held = {trial.user_attrs[SLOT] for trial in counted}
+    missing = islice((slot for slot in count() if slot not in held), max(0, wanted - len(counted)))
+    grid = config.study.sampler == "grid"
+    ranks = list(islice(_shuffled(space.size, config.study.seed), wanted if grid else 0))
+    for slot in missing:
+        params = space.params(space[ranks[slot]]) if grid else {}
         seed = slot_seed(config.study.seed, slot, _TRAINING)
         study.enqueue_trial(params, user_attrs={SLOT: slot, SEED: seed})
 
 
-def _grid_ranks(config: StudyConfig, size: int) -> Callable[[int], int]:
-    """The allocation of each slot: all of the space in a seeded order, then all of it again."""
-    if size > sys.maxsize:
-        raise InputError(f"study.sampler: a grid over {size} allocations; allowed: {sys.maxsize}")
+def _shuffled(size: int, seed: int) -> Iterator[int]:
+    """All of 0, ..., size - 1 in a seeded order, then all of them in another one, and so on."""
+    source = random.Random(seed)
+    while True:
+        # Fisher and Yates, as far as it is read: a short grid over a huge space never lists it.
+        moved: dict[int, int] = {}
+        for i in range(size):
+            j = source.randrange(i, size)
+            yield moved.get(j, j)
+            moved[j] = moved.pop(i, i)
 
-    def rank(slot: int) -> int:
-        lap = random.Random(f"{config.study.seed} {slot // size}")
-        # A sample is drawn one by one, so a short grid over a huge space never lists it.
-        return lap.sample(range(size), slot % size + 1)[-1]
 
-    return rank
+def claim(
+    study: optuna.Study, config: StudyConfig, worker: str, folder: Path
+) -> optuna.Trial | None:
+    """Take the next waiting trial for `worker`, or None where none waits.
 
-
-def claim(study: optuna.Study, config: StudyConfig, worker: str) -> optuna.Trial | None:
-    """Take the next waiting trial for `worker`, or None where none waits."""
+    Args:
+        study: The study.
+        config: Its config.
+        worker: Identity of the worker.
+        folder: The run folder, in which claims wait for each other.
+    """
     storage = storage_of(study)
-    for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        try:
-            taken = storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
-        except UpdateFinishedTrialError:
-            continue
-        if taken:
-            storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
-            # A sampler seeded by the slot proposes the same after an interruption as without.
-            seed = slot_seed(config.study.seed, waiting.user_attrs[SLOT], _SAMPLING)
-            study.sampler = build_sampler(config.study.sampler, seed)
-            return optuna.Trial(study, waiting._trial_id)
-    return None
+    # SQLite cannot lock the row that Optuna reads before it writes: two would get one trial.
+    with FileLock(folder / _LOCK_NAME):
+        for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            try:
+                taken = storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
+            except UpdateFinishedTrialError:
+                continue
+            if taken:
+                storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
+                break
+        else:
+            return None
+    # A sampler seeded by the slot proposes the same after an interruption as without.
+    seed = slot_seed(config.study.seed, waiting.user_attrs[SLOT], _SAMPLING)
+    study.sampler = build_sampler(config.study.sampler, seed)
+    return optuna.Trial(study, waiting._trial_id)
 
 
 def requeue(
@@ -90,28 +111,40 @@ def requeue(
 ) -> None:
     """End the running trials of dead workers and enqueue each again, seed and allocation kept.
 
-    A trial that was begun more than `study.retries` + 1 times fails for good.
+    A trial whose workers died `study.retries` + 1 times fails for good; one that was stopped on
+    purpose can be begun again any number of times.
 
     Args:
         study: The study.
         config: Its config.
         is_dead: Whether the worker of a running trial is dead; None stands for an unknown one.
-        reason: What is recorded with the interrupted trial.
+        reason: What is recorded with the interrupted trial; STOPPED for a stop on purpose.
     """
     trials = study.get_trials(deepcopy=False)
     repeated = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     for trial in trials:
         if trial.state != TrialState.RUNNING or not is_dead(trial.user_attrs.get(WORKER)):
             continue
-        attempts = sum(t.user_attrs[SLOT] == trial.user_attrs[SLOT] for t in trials)
-        if attempts > config.study.retries and trial.number not in repeated:
-            fail(study, trial, f"{reason} ({attempts} attempts)")
-            continue
-        # The repetition comes first: killed between the two, the next call sees it and goes on.
         if trial.number not in repeated:
+            deaths = sum(_died_before(other, trial) for other in trials)
+            if deaths >= config.study.retries and reason != STOPPED:
+                fail(study, trial, f"{reason} ({deaths + 1} attempts)")
+                continue
+            # The repetition comes first: killed between the two, the next call sees it.
             kept = {key: trial.user_attrs[key] for key in (SLOT, SEED)}
             study.enqueue_trial(_fixed(trial), user_attrs={**kept, RETRY_OF: trial.number})
         _interrupt(study, trial, reason)
+
+
+def _died_before(other: FrozenTrial, trial: FrozenTrial) -> bool:
+    """Whether `other` is an earlier attempt at the slot of `trial`, not stopped on purpose."""
+    return (
+        other.number != trial.number
+        and other.user_attrs[SLOT] == trial.user_attrs[SLOT]
+        # One that was taken back while it waited has never begun.
+        and other.datetime_start is not None
+        and other.user_attrs.get(REASON) != STOPPED
+    )
 
 
 def _fixed(trial: FrozenTrial) -> dict[str, object]:

@@ -30,7 +30,7 @@ from allocsearch.search.records import (
     SCORE,
     SEED,
 )
-from allocsearch.search.slots import claim, fail, requeue
+from allocsearch.search.slots import STOPPED, claim, fail, requeue
 from allocsearch.search.storage import open_study
 from allocsearch.spaces import Space, build_space
 from allocsearch.training.loop import DivergedError, Epoch
@@ -69,11 +69,11 @@ def work(
     """
     space = build_space(config.search_space)
     identity = own_identity()
-    while (trial := claim(study, config, identity)) is not None:
+    while (trial := claim(study, config, identity, folder)) is not None:
         try:
             run_trial(trial, study, config, space, folder, data, check)
         except StoppedError:
-            requeue(study, config, lambda worker: worker == identity, "stopped")
+            requeue(study, config, lambda worker: worker == identity, STOPPED)
             return
 
 
