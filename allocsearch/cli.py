@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from optuna.exceptions import OptunaError
 from rich.console import Console
 from rich.live import Live
+from sqlalchemy.exc import SQLAlchemyError
 
 from allocsearch import __version__
 from allocsearch.config import InputError, StudyConfig, load
 from allocsearch.report.export import Format
+from allocsearch.search.storage import StorageError
 
 app = typer.Typer(
     add_completion=False,
@@ -66,12 +69,12 @@ def run(
     changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
     config = load(study, changes)
     folder = runs / config.study.name
-    from allocsearch.search.run import prepare
-
-    prepare(config, folder)
     # A plain kill is an interruption too: workers put their trials back either way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        from allocsearch.search.run import prepare
+
+        prepare(config, folder)
         _run(config, folder)
     except KeyboardInterrupt:
         print("Interrupted; what had finished is kept. The same command goes on.", file=sys.stderr)
@@ -229,12 +232,12 @@ def main() -> NoReturn:
     """Run the command line; one line and an exit code for whatever goes wrong."""
     try:
         app()
-    except InputError as error:
+    except (InputError, StorageError) as error:
         _fail(str(error), BAD_INPUT)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}", FAILED)
-    except RuntimeError as error:
-        _fail(str(error), FAILED)
+    except (RuntimeError, OptunaError, SQLAlchemyError) as error:
+        _fail(str(error).partition("\n")[0] or type(error).__name__, FAILED)
     sys.exit(0)
 
 
