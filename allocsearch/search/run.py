@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +61,8 @@ def prepare(config: StudyConfig, folder: Path) -> None:
         raise InputError(f"{folder}: not a folder")
     if (folder / CONFIG_NAME).exists():
         _check_same(config, load_run_config(folder), folder)
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        # Hidden files are left by a run that was killed while it made the folder.
         raise InputError(f"{folder}: not empty, and not a run folder (no {CONFIG_NAME} in it)")
     data = load_search_data(config.data)
     widest = _widest(config)
@@ -67,7 +71,9 @@ def prepare(config: StudyConfig, folder: Path) -> None:
             f"data.validation_size: found {len(data.validation)} examples; allowed: more than "
             f"{widest}, the widest layer, to estimate its covariance"
         )
-    write_atomically(folder / CONFIG_NAME, config.to_toml())
+    # What an existing run goes on with is written once that run is known to be possible.
+    if not (folder / CONFIG_NAME).exists():
+        write_atomically(folder / CONFIG_NAME, config.to_toml())
 
 
 def _widest(config: StudyConfig) -> int:
@@ -132,6 +138,7 @@ def run_study(
         study = open_study(config, folder)
         requeue(study, config, is_dead, "the worker died")
         fill(study, config, build_space(config.search_space))
+        write_atomically(folder / CONFIG_NAME, config.to_toml())
         supervisor = _Supervisor(config, folder, study)
         try:
             while True:
@@ -144,6 +151,16 @@ def run_study(
             supervisor.stop()
 
 
+def _context() -> ForkServerContext | SpawnContext:
+    """How workers are started."""
+    # One server imports for all workers; the libraries of other systems may not survive a fork.
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([worker.__name__])
+    return context
+
+
 class _Supervisor:
     """Keeps as many worker processes as there is work for."""
 
@@ -151,8 +168,8 @@ class _Supervisor:
         self._config = config
         self._folder = folder
         self._study = study
-        self._context = multiprocessing.get_context("spawn")
-        self._processes: list[SpawnProcess] = []
+        self._context = _context()
+        self._processes: list[BaseProcess] = []
         self._false_starts = 0
         self._begun = 0
 
@@ -188,16 +205,28 @@ class _Supervisor:
         process = self._context.Process(
             target=worker.main, args=(self._config, self._folder, self._folder / LOG_NAME)
         )
-        process.start()
-        self._processes.append(process)
+        # A worker starts with SIGINT blocked: a Ctrl-C while it imports is not its to answer.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+            self._processes.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def stop(self) -> None:
-        """Let the workers put their trials back; kill those that do not within the grace time."""
+        """Let the workers put their trials back; kill those that do not within the grace time.
+
+        A second SIGINT ends the grace time.
+        """
         for process in self._processes:
             process.terminate()
         deadline = time.monotonic() + _GRACE
+        try:
+            for process in self._processes:
+                process.join(max(0.0, deadline - time.monotonic()))
+        except KeyboardInterrupt:
+            logger.debug("no more grace time")
         for process in self._processes:
-            process.join(max(0.0, deadline - time.monotonic()))
             if process.is_alive():
                 logger.warning("worker %s did not stop in time and is killed", process.pid)
                 process.kill()
