@@ -110,7 +110,7 @@ class Objective(_Section):
         """
         match = re.fullmatch(r"(max|min):(\S+)", text)
         if not match:
-            raise ValueError(f"found {text!r}; allowed: max:METRIC or min:METRIC")
+            raise ValueError(f"found {_shown(text)}; allowed: max:METRIC or min:METRIC")
         direction: Any = cls._directions[match[1]]
         return cls(metric=match[2], direction=direction)
 
