@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -162,11 +163,12 @@ def main(config: StudyConfig, folder: Path, log: Path) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    parent = os.getppid()
     _redirect_output(log)
+    # The system's parent process may be another one, or have changed before this line.
+    parent = multiprocessing.parent_process()
 
     def check() -> None:
-        if stop.is_set() or os.getppid() != parent:
+        if stop.is_set() or (parent is not None and not parent.is_alive()):
             raise StoppedError
 
     study = open_study(config, folder)
