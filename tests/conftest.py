@@ -1,0 +1,119 @@
+"""The real command, and a study that is small enough to run it often."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+COMMAND = Path(sys.executable).with_name("allocsearch")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A study that the real command has run to its end."""
+
+    study: Path
+    folder: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., Ended]:
+    """Run the real command in a folder; standard input and output are no terminal."""
+
+    def call(*arguments: object, cwd: Path) -> Ended:
+        done = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def main_here(monkeypatch, capfd) -> Iterator[Callable[..., Ended]]:
+    """Run the command line in this process: the same errors and exit codes, no imports to pay."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> Ended:
+        from allocsearch.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["allocsearch", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Ended(ended.value.code or 0, out, err)
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
+
+
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., Path]:
+    """Write a study of the digits whose trials take a second; sections can be changed."""
+    tiny = {
+        "study": {"name": "tiny", "trials": 3, "seed": 1},
+        "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
+        "data": {
+            "id": "digits",
+            "ood_validation": ["inversion"],
+            "train_size": 256,
+            "validation_size": 64,
+            "ood_size": 64,
+        },
+        "model": {"hidden": 16, "depth": 1},
+        "training": {"epochs": 3, "batch_size": 32},
+        "evaluation": {"samples": 4, "score_samples": 1},
+    }
+
+    def write(path: Path, **sections: Mapping[str, Any]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(tomli_w.dumps(_merged(tiny, sections)))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, command, write_study) -> Run:
+    """A tiny study that the real command has run. Do not change it: copy its folder."""
+    folder = tmp_path_factory.mktemp("finished")
+    # Named as in the examples of --help, so that these work here as they stand.
+    study = write_study(folder / "studies" / "quickstart.toml", study={"name": "quickstart"})
+    ended = command("run", "studies/quickstart.toml", "--workers", "2", cwd=folder)
+    assert ended.code == 0, ended.err
+    return Run(study, folder / "runs" / "quickstart", ended)
