@@ -9,8 +9,20 @@ from torch import Tensor
 
 # Entries of a block of log densities: 8 MB of float64, so that it stays in the cache.
 _BLOCK = 1 << 20
+# What is smaller than exp(-80) of the largest term is nothing in a sum.
+_NEGLIGIBLE = -80.0
 # Below this size of its terms, the expanded square is exact to about 1e-3 nats in float32.
 _FLOAT32_TERMS = 1e-3 / torch.finfo(torch.float32).eps
+
+
+def _log_sum_exp(values: Tensor) -> Tensor:
+    """Logarithm of the sum of exponentials over the last dim, `(..., k)` to `(...)`.
+
+    Like `torch.logsumexp`, which takes thirty times as long where exponentials are subnormal.
+    """
+    most = values.amax(-1, keepdim=True)
+    terms = (values - most).clamp_(min=_NEGLIGIBLE).exp_()
+    return terms.sum(-1).log() + most[..., 0]
 
 
 def component_log_density(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
@@ -62,9 +74,7 @@ def mixture_log_density(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     for start in range(0, len(z), rows):
         block = features[start : start + rows]
         partial = [
-            torch.logsumexp(
-                torch.addmm(offset[k : k + columns], block, weights[:, k : k + columns]), -1
-            )
+            _log_sum_exp(torch.addmm(offset[k : k + columns], block, weights[:, k : k + columns]))
             for k in range(0, len(mean), columns)
         ]
         densities[start : start + rows] = torch.logsumexp(torch.stack(partial).double(), 0)
@@ -107,7 +117,7 @@ def posterior_log_density(mean: Tensor, log_var: Tensor, z: Tensor) -> tuple[Ten
         pairs = offset[:, None] + torch.cat((draws.square(), draws), -1) @ weights.mT
         own = component_log_density(draws, m, v)
         pairs = torch.where(diagonal, own[:, None], pairs)
-        included[chunk] = torch.logsumexp(pairs, -1) - math.log(samples)
+        included[chunk] = _log_sum_exp(pairs) - math.log(samples)
         others = pairs.masked_fill(diagonal, -torch.inf)
-        excluded[chunk] = torch.logsumexp(others, -1) - math.log(samples - 1)
+        excluded[chunk] = _log_sum_exp(others) - math.log(samples - 1)
     return included, excluded
