@@ -223,9 +223,7 @@ class SearchSpaceSection(_Section):
 
 
 _Classes = Annotated[
-    tuple[Annotated[int, Field(ge=0, lt=2**31)], ...],
-    BeforeValidator(_one_or_more),
-    Field(min_length=1),
+    tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], BeforeValidator(_one_or_more)
 ]
 
 

@@ -104,7 +104,6 @@ def test_every_field_but_data_and_budget_has_a_default(study):
         ("data.id={source='digits', path='x'}", ["data.id.path: source 'digits' takes no path"]),
         ("data.id={source='digits', invert=1}", ["data.id.invert: found 1", "valid boolean"]),
         ("data.id={source='digits', split='all'}", ["data.id.split: found 'all'", "train, test"]),
-        ("data.id={source='digits', classes=[]}", ["data.id.classes: found []", "at least 1"]),
         ("data.id={source='digits', classes=[-1]}", ["data.id.classes.0: found -1", "equal to 0"]),
         ("data.ood_validation=['MNISTT']", ["unknown data set 'MNISTT'", "Did you mean MNIST?"]),
         ("data.ood_validation=['rotation','rotation']", ["'rotation' stands twice", "`name`"]),
@@ -599,7 +598,7 @@ def sources(draw):
         array=text,
         split=st.sampled_from(["train", "test"]),
         invert=st.booleans(),
-        classes=st.lists(st.integers(0, 9), min_size=1, max_size=3),
+        classes=st.lists(st.integers(0, 9), max_size=3),
         name=names,
     )
     return {**entry, **draw(more)}
