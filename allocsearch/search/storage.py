@@ -62,7 +62,7 @@ def open_study(config: StudyConfig, folder: Path) -> optuna.Study:
     """The study of a run folder, made on first use.
 
     Raises:
-        StorageError: If the storage cannot be read or written.
+        StorageError: If the storage cannot be read or written, or its driver is not installed.
     """
     # What is said of a study is said by this program, in its own words.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -73,6 +73,6 @@ def open_study(config: StudyConfig, folder: Path) -> optuna.Study:
             directions=[objective.direction for objective in config.study.parsed_objectives],
             load_if_exists=True,
         )
-    except (OptunaError, SQLAlchemyError) as error:
+    except (OptunaError, SQLAlchemyError, ImportError) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise StorageError(f"{folder}: the storage cannot be opened: {cause}") from error

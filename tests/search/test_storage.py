@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+
+from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.storage import (
+    CONFIG_NAME,
+    DATABASE_NAME,
+    StorageError,
+    load_run_config,
+    open_study,
+    write_atomically,
+)
+
+
+def config_of(**study) -> StudyConfig:
+    study = {"objectives": ["max:retention"], **study}
+    return StudyConfig.model_validate(
+        {"study": study, "search_space": {"budget": 8}, "data": {"id": "digits"}}
+    )
+
+
+@pytest.fixture
+def umask() -> Iterator[int]:
+    before = os.umask(0o027)
+    yield 0o027
+    os.umask(before)
+
+
+def test_text_and_bytes_are_written_in_new_folders(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "b" / "text", "r* ≈ 0.3\n")
+    write_atomically(tmp_path / "a" / "bytes", b"\x00\xff")
+    assert (tmp_path / "a" / "b" / "text").read_text("utf-8") == "r* ≈ 0.3\n"
+    assert (tmp_path / "a" / "bytes").read_bytes() == b"\x00\xff"
+
+
+def test_a_file_is_replaced_whole_and_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "a long old content")
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_writer_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+
+    def full(*arguments: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_umask_is_respected_and_kept(tmp_path: Path, umask: int) -> None:
+    write_atomically(tmp_path / "file", "content")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask
+    assert os.umask(umask) == umask
+
+
+def test_a_resolved_config_is_read_back_equal(tmp_path: Path) -> None:
+    config = config_of(name="mine", trials=7)
+    write_atomically(tmp_path / CONFIG_NAME, config.to_toml())
+    assert load_run_config(tmp_path) == config
+
+
+def test_a_folder_without_a_config_is_no_run_folder(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(InputError, match=r"not a run folder \(no study\.toml in it\)"):
+            load_run_config(folder)
+
+
+def test_a_study_is_made_once_and_found_again(tmp_path: Path) -> None:
+    config = config_of(objectives=["max:retention", "min:elbo"])
+    study = open_study(config, tmp_path)
+    assert study.directions == [
+        optuna.study.StudyDirection.MAXIMIZE,
+        optuna.study.StudyDirection.MINIMIZE,
+    ]
+    study.enqueue_trial({}, user_attrs={"slot": 0})
+    assert (tmp_path / DATABASE_NAME).is_file()
+    again = open_study(config, tmp_path)
+    assert [trial.user_attrs for trial in again.trials] == [{"slot": 0}]
+
+
+def test_another_storage_can_be_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    (tmp_path / "run").mkdir()
+    open_study(config_of(storage=url), tmp_path / "run").enqueue_trial({})
+    assert (tmp_path / "elsewhere.db").is_file()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_broken_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / DATABASE_NAME).write_bytes(b"no database at all\n" * 100)
+    with pytest.raises(StorageError) as raised:
+        open_study(config_of(), tmp_path)
+    message = str(raised.value)
+    assert message.startswith(f"{tmp_path}: the storage cannot be opened: ")
+    assert "not a database" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "nosuchdatabase://host/db",
+        "sqlite:////no/such/folder/study.db",
+        "postgresql+nosuchdriver://host/db",
+        "mysql+pymysql://host/db",
+    ],
+)
+def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StorageError) as raised:
+        open_study(config_of(storage=url), tmp_path)
+    assert str(raised.value).startswith(f"{tmp_path}: the storage cannot be opened: ")
+    assert "\n" not in str(raised.value)
