@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
-from allocsearch.models.hvae import HVAE
-from allocsearch.training.loop import build_model, train
+from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.training.loop import train
 
 _FEATURES = 784
 

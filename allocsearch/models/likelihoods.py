@@ -37,6 +37,16 @@ class Likelihood(Protocol):
             Nats, `(..., batch)`.
         """
 
+    def marginal_parameters(self, values: Tensor) -> Tensor:
+        """The parameters of the marginal model: independent features, no latent.
+
+        Args:
+            values: Stored examples that the model is fitted to, `(n, *shape)`, uint8.
+
+        Returns:
+            `(features * parameters_per_feature)`, as `log_prob` takes them.
+        """
+
 
 class Bernoulli:
     """Binary features; grey values are binarised anew at each use (dynamic binarisation).
@@ -58,6 +68,17 @@ class Bernoulli:
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log probability in nats, `(..., batch)`, from logits `(..., batch, features)`."""
         return (x * parameters - functional.softplus(parameters)).sum(-1)
+
+    def marginal_parameters(self, values: Tensor) -> Tensor:
+        """Logits of the mean of each feature, `(features)`.
+
+        Half an example of either value is added, so that a feature that never varies has a finite
+        code length where it varies after all.
+
+        Reference: Krichevsky and Trofimov (1981), "The performance of universal encoding".
+        """
+        ones = values.flatten(1).sum(0, dtype=torch.float64) / 255
+        return torch.logit((ones + 0.5) / (len(values) + 1)).float()
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {"bernoulli": Bernoulli}

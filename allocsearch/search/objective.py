@@ -18,9 +18,9 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, Settings, measure
-from allocsearch.models.hvae import HVAE
+from allocsearch.models.hvae import HVAE, build_model
 from allocsearch.search.storage import write_atomically
-from allocsearch.training.loop import Epoch, build_model, train
+from allocsearch.training.loop import Epoch, train
 
 _PACKAGES = ("allocsearch", "torch", "numpy", "optuna", "scikit-learn")
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from allocsearch.allocation import Allocation
-from allocsearch.config import ModelSection, TrainingSection
+from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.schedules import free_nats, kl_weight
 
@@ -37,31 +36,27 @@ class Epoch:
     elbo: float
 
 
-def build_model(allocation: Allocation, features: int, section: ModelSection, seed: int) -> HVAE:
-    """A model with its initial weights, which depend on `seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return HVAE(allocation, features, section)
-
-
-def training_loss(
-    log_likelihood: Tensor, kl: Sequence[Tensor], weight: float, free: float
-) -> Tensor:
-    """The negative ELBO with weighted KL terms and free nats.
+def charged_kl(means: Tensor, free: float) -> Tensor:
+    """The KL divergence that the loss counts.
 
     Args:
-        log_likelihood: log p(x | z), nats, `(batch,)`.
-        kl: KL terms of each layer, nats, `(batch, d_l)`.
-        weight: Weight of the KL terms.
-        free: Nats that each latent dim has for free, in the mean over the batch.
+        means: KL term of each latent dim of all layers, in the mean over the batch, `(D,)`, nats.
+        free: Nats that each latent dim has for free.
 
     Returns:
         Scalar, nats per example.
     """
-    means = torch.cat([layer.mean(0) for layer in kl])
     # Without free nats nothing is clamped: a drawn KL term may well be below zero.
-    charged = means.clamp(min=free) if free > 0 else means
-    return weight * charged.sum() - log_likelihood.mean()
+    return (means.clamp(min=free) if free > 0 else means).sum()
+
+
+def _clip_gradient(parameters: Sequence[nn.Parameter], limit: float) -> None:
+    """Scale the gradient to the norm `limit` where it is longer."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    # torch's own function scales every gradient in every step, by 1 where it is short enough.
+    if norm > limit:
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
 
 
 def train(
@@ -105,20 +100,17 @@ def train(
             batch = values[order[step * batch_size : (step + 1) * batch_size]]
             x = model.likelihood.prepare(batch, generator)
             latents = model.infer(x, model.draw_noise(batch_size, generator))
-            terms = model.bound_terms(x, latents)
-            loss = training_loss(
-                terms.log_likelihood,
-                terms.kl,
-                kl_weight(progress, section),
-                free_nats(progress, section),
-            )
+            terms = model.bound_terms(x, latents, analytic=section.kl == "analytic")
+            log_likelihood = terms.log_likelihood.mean()
+            kl = torch.cat([layer.mean(0) for layer in terms.kl])
+            charged = charged_kl(kl, free_nats(progress, section))
+            loss = kl_weight(progress, section) * charged - log_likelihood
             optimizer.zero_grad()
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(parameters, section.gradient_clip)
+            _clip_gradient(parameters, section.gradient_clip)
             optimizer.step()
-            with torch.no_grad():
-                loss_sum += loss
-                elbo_sum += terms.bound().mean()
+            loss_sum += loss.detach()
+            elbo_sum += log_likelihood.detach() - kl.detach().sum()
         if not math.isfinite(loss_sum.item()):
             raise DivergedError(f"the loss became {loss_sum.item()} in epoch {epoch + 1}")
         history.append(Epoch(epoch + 1, section.epochs, elbo_sum.item() / steps))

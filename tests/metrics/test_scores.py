@@ -9,8 +9,7 @@ from torch import Tensor
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, score_names
 from allocsearch.metrics.scores import Evidence, collect_evidence, score_all
-from allocsearch.models.hvae import HVAE
-from allocsearch.training.loop import build_model
+from allocsearch.models.hvae import HVAE, build_model
 
 LOG_LIKELIHOOD = torch.tensor([[-10.0, -12.0, -15.0], [-20.0, -20.5, -31.0]])
 KL = torch.tensor([[3.0, 2.0, 1.0], [0.5, 4.0, 8.0]])

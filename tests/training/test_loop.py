@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
-from allocsearch.models.hvae import HVAE
-from allocsearch.training.loop import DivergedError, Epoch, build_model, charged_kl, train
+from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.training.loop import DivergedError, Epoch, charged_kl, train
 from allocsearch.training.schedules import free_nats, kl_weight
 
 MODEL = ModelSection(hidden=16, depth=1)

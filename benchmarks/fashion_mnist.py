@@ -1,0 +1,125 @@
+"""Train given allocations of 88 dims on FashionMNIST and measure them, MNIST as OOD set.
+
+A measurement of what the program computes, not a search: nothing is chosen by it. Every finished
+training is a row of the table, so that a stopped run goes on where it was.
+
+Run: ALLOCSEARCH_DATA=... python benchmarks/fashion_mnist.py --processes 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import StudyConfig, load
+from allocsearch.search.retrain import retrain
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "benchmarks" / "tables" / "fashion_mnist.csv"
+# The first six are those of the prototype's table.
+ALLOCATIONS = [
+    "64-18-6",
+    "8-72-8",
+    "6-18-64",
+    "80-6-2",
+    "29-30-29",
+    "44-4-40",
+    "13-25-50",
+    "20-60-8",
+    "40-40-8",
+    "60-2-26",
+    "8-40-40",
+    "50-30-8",
+    "30-10-48",
+    "16-16-56",
+    "4-80-4",
+    "70-12-6",
+]
+
+
+def study(epochs: int | None) -> StudyConfig:
+    """The study file's settings, with MNIST in the place of its OOD validation sets."""
+    changes = ['data.ood_validation=["MNIST"]', "data.ood_test=[]"]
+    changes += [] if epochs is None else [f"training.epochs={epochs}"]
+    return load(ROOT / "studies" / "fashion_mnist.toml", changes)
+
+
+def train_one(job: tuple[str, int, int | None, Path]) -> None:
+    """Train one allocation with one seed and append its metrics to the table."""
+    text, seed, epochs, table = job
+    config = study(epochs)
+    outcome = retrain(
+        Allocation.parse(text),
+        seed,
+        config.data,
+        config.model,
+        config.training,
+        config.evaluation,
+    )
+    row = {"allocation": text, "seed": seed, **outcome.measurement.metrics}
+    with FileLock(table.with_suffix(".lock")):
+        new = not table.exists()
+        with table.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def main() -> None:
+    """Train what the table lacks, then print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--allocations", nargs="+", default=ALLOCATIONS)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    arguments = parser.parse_args()
+    table: Path = arguments.table
+    table.parent.mkdir(parents=True, exist_ok=True)
+    done = set()
+    if table.exists():
+        rows = pd.read_csv(table)
+        done = set(zip(rows["allocation"], rows["seed"], strict=True))
+    jobs = [
+        (text, seed, arguments.epochs, table)
+        for seed in range(arguments.seeds)
+        for text in arguments.allocations
+        if (text, seed) not in done
+    ]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(arguments.processes) as pool:
+        for count, _ in enumerate(pool.imap(train_one, jobs), 1):
+            print(f"{count} of {len(jobs)} trainings", flush=True)
+    print_table(pd.read_csv(table))
+
+
+def print_table(rows: pd.DataFrame) -> None:
+    """Each value for each seed, as a Markdown table."""
+    columns = {
+        "elbo": ("ELBO", ".1f"),
+        "auroc.MNIST.llr_1": ("LLR^{>1} AUROC", ".3f"),
+        "auroc.MNIST.kl_1": ("KL_1 AUROC", ".3f"),
+        "information_1": ("I_1 upper", ".1f"),
+        "information_lower_3": ("I_3 lower", ".1f"),
+        "information_3": ("I_3 upper", ".1f"),
+        "attenuation": ("attenuation", ".2f"),
+    }
+    print("| allocation | " + " | ".join(name for name, _ in columns.values()) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    for text, group in rows.groupby("allocation", sort=False):
+        cells = [
+            ", ".join(format(value, form) for value in group.sort_values("seed")[column])
+            for column, (_, form) in columns.items()
+        ]
+        print(f"| {text} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
