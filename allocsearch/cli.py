@@ -29,6 +29,8 @@ app = typer.Typer(
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
+_FORMATS: dict[str, Format] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+
 _Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one field of the study."),
@@ -161,7 +163,10 @@ def export(
             "--pick", metavar="PICK", help="knee, max:METRIC, min:METRIC or trial:NUMBER."
         ),
     ] = "knee",
-    file_format: Annotated[Format, typer.Option("--format", help="Format of the file.")] = "toml",
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="Format; without it by the ending of --out, or toml."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write; without it RUN/ALLOCATION.FORMAT, - for the terminal."),
@@ -169,22 +174,31 @@ def export(
 ) -> None:
     """Export one allocation as a file that `allocsearch train` accepts.
 
-    Example: `allocsearch export runs/quickstart --pick knee --format toml`
+    Example: `allocsearch export runs/quickstart --pick knee --out best.toml`
     """
     from allocsearch.report.export import export_trial
     from allocsearch.report.pick import pick
     from allocsearch.search.records import read_run
     from allocsearch.search.storage import write_atomically
 
+    written = _format(file_format, out)
     record = read_run(run_folder)
     trial = pick(record, choice)
-    text = export_trial(record, trial).to_text(file_format)
+    text = export_trial(record, trial).to_text(written)
     if out == Path("-"):
         print(text, end="")
         return
-    path = out or run_folder / f"{trial.allocation}.{file_format}"
+    path = out or run_folder / f"{trial.allocation}.{written}"
     write_atomically(path, text)
     print(path)
+
+
+def _format(named: Format | None, out: Path | None) -> Format:
+    """The format that is asked for; one that readers would take for another is refused."""
+    by_ending = None if out is None else _FORMATS.get(out.suffix)
+    if named is not None and by_ending not in (None, named):
+        raise InputError(f"--out {out}: the ending says {by_ending}, and --format is {named}")
+    return named or by_ending or "toml"
 
 
 @app.command()
@@ -196,7 +210,7 @@ def train(
 ) -> None:
     """Train an exported allocation again and compare its metrics with the exported ones.
 
-    Example: `allocsearch train runs/quickstart/best.toml --out best`
+    Example: `allocsearch train best.toml`
     """
     from allocsearch.report.export import load_export
     from allocsearch.report.repetition import repetition_lines

@@ -1,0 +1,203 @@
+"""The commands on a small study: examples, output, exit codes, what they import."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import allocsearch
+from allocsearch.report.export import load_export
+from allocsearch.search.records import read_run
+
+COMMANDS = ("run", "status", "report", "export", "train")
+
+
+def _copied(finished_run, tmp_path):
+    shutil.copytree(finished_run.folder, tmp_path / "runs" / "quickstart")
+    return tmp_path / "runs" / "quickstart"
+
+
+def _example(main_here, verb):
+    """The arguments of the example in the help of a command."""
+    ended = main_here(verb, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    found = re.search(r"Example: (allocsearch [^╭]*)", " ".join(ended.out.split()))
+    assert found, ended.out
+    return found[1].split()[1:]
+
+
+def test_help_lists_every_command(command, tmp_path):
+    ended = command("--help", cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert all(f" {verb} " in ended.out for verb in COMMANDS)
+    assert "\x1b" not in ended.out
+
+
+def test_version(main_here):
+    assert main_here("--version").out == f"allocsearch {allocsearch.__version__}\n"
+
+
+def test_output_of_a_run_without_a_terminal(finished_run):
+    ended = finished_run.ended
+    assert (ended.code, ended.err) == (0, "")
+    assert "\x1b" not in ended.out
+    assert "\r" not in ended.out
+    record = read_run(finished_run.folder)
+    head, *lines = ended.out.splitlines()
+    assert head == "quickstart: 0 of 3 trials"
+    for trial in record.trials:
+        told = [x for x in lines if re.match(rf"\d of 3  trial {trial.number}  ", x)]
+        assert len(told) == 1
+        assert f"  {trial.allocation}  retention " in told[0]
+    assert lines[3].startswith("quickstart  3 of 3 trials")
+    assert lines[-2] == "Export:  allocsearch export runs/quickstart --pick knee --format toml"
+    assert lines[-1] == "Report:  runs/quickstart/report.html"
+    assert (finished_run.folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    with (finished_run.folder / "trials.csv").open() as file:
+        assert [int(row["number"]) for row in csv.DictReader(file)] == [0, 1, 2]
+    assert (finished_run.folder / "workers.log").read_text() == ""
+
+
+def test_examples_work_as_they_stand(finished_run, tmp_path, main_here, monkeypatch):
+    """In the order of a user's work; the study of the examples has been run here."""
+    _copied(finished_run, tmp_path)
+    shutil.copytree(finished_run.study.parent, tmp_path / "studies")
+    monkeypatch.chdir(tmp_path)
+    said = {}
+    for verb in COMMANDS:
+        arguments = _example(main_here, verb)
+        assert arguments[0] == verb
+        said[verb] = main_here(*arguments)
+        assert (said[verb].code, said[verb].err) == (0, ""), verb
+    assert said["run"].out.splitlines()[0] == "quickstart: 3 of 3 trials"
+    assert said["status"].out.startswith("quickstart: 3 of 3 trials; 3 complete\n")
+    assert said["report"].out.splitlines() == [
+        f"runs/quickstart/{name}" for name in ("report.html", "trials.csv", "front.csv")
+    ]
+    assert said["train"].out.splitlines()[-1] == "best"
+    assert (tmp_path / "best" / "metrics.json").is_file()
+
+
+def test_exports_of_one_trial_are_equal_and_train_to_the_same(finished_run, tmp_path, main_here):
+    exports = []
+    for ending in ("toml", "yaml", "json"):
+        path = tmp_path / f"best.{ending}"
+        pick = ("--pick", "trial:1", "--format", ending, "--out", path)
+        assert main_here("export", finished_run.folder, *pick).out == f"{path}\n"
+        exports.append(load_export(path))
+    assert exports[0] == exports[1] == exports[2]
+    (trial,) = (t for t in read_run(finished_run.folder).trials if t.number == 1)
+    assert exports[0].metrics == trial.metrics
+    ended = main_here("train", tmp_path / "best.yaml", "--out", tmp_path / "again")
+    assert (ended.code, ended.err) == (0, "")
+    count = len(trial.metrics)
+    assert ended.out.splitlines()[0] == f"All {count} metrics equal the exported ones exactly."
+    again = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    first = json.loads((finished_run.folder / "trials" / "1" / "metrics.json").read_text())
+    assert again == first
+    assert (tmp_path / "again" / "model.safetensors").is_file()
+
+
+def test_train_tells_what_differs(finished_run, tmp_path, main_here):
+    path = tmp_path / "best.json"
+    main_here("export", finished_run.folder, "--format", "json", "--out", path)
+    content = json.loads(path.read_text())
+    content["metrics"]["retention"] += 1.0
+    path.write_text(json.dumps(content))
+    ended = main_here("train", path)
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert lines[0] == f"1 of {len(content['metrics'])} metrics differ:"
+    assert lines[1].startswith("retention: exported ")
+
+
+def test_format_of_an_export_follows_its_name(finished_run, main_here, tmp_path):
+    for name, start in (("a.json", "{"), ("a.yml", "schema_version: "), ("a.toml", "schema_")):
+        assert main_here("export", finished_run.folder, "--out", tmp_path / name).code == 0
+        assert (tmp_path / name).read_text().startswith(start)
+        assert load_export(tmp_path / name).allocation
+    odd = ("--format", "yaml", "--out", tmp_path / "b.toml")
+    ended = main_here("export", finished_run.folder, *odd)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "the ending says toml, and --format is yaml" in ended.err
+    assert not (tmp_path / "b.toml").exists()
+
+
+def test_export_to_the_terminal(finished_run, main_here, tmp_path):
+    ended = main_here("export", finished_run.folder, "--out", "-")
+    (tmp_path / "typed.toml").write_text(ended.out)
+    trials = {str(trial.allocation) for trial in read_run(finished_run.folder).trials}
+    assert load_export(tmp_path / "typed.toml").allocation in trials
+
+
+def test_export_is_named_by_its_allocation(finished_run, main_here, tmp_path):
+    folder = _copied(finished_run, tmp_path)
+    ended = main_here("export", folder, "--pick", "max:elbo", "--format", "yaml")
+    best = max(read_run(folder).complete, key=lambda trial: trial.metrics["elbo"])
+    assert ended.out == f"{folder / str(best.allocation)}.yaml\n"
+
+
+def test_more_trials_for_a_finished_run(finished_run, main_here, tmp_path):
+    folder = _copied(finished_run, tmp_path)
+    before = read_run(folder).trials
+    ended = main_here(
+        "run", finished_run.study, "--set", "study.trials=5", "--runs", tmp_path / "runs"
+    )
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[0] == "quickstart: 3 of 5 trials"
+    record = read_run(folder)
+    assert record.trials[:3] == before
+    assert [trial.state for trial in record.trials] == ["complete"] * 5
+    assert record.config.study.trials == 5
+
+
+def test_study_whose_trials_all_diverge(write_study, tmp_path, main_here):
+    study = write_study(
+        tmp_path / "wild.toml",
+        study={"name": "wild", "trials": 2},
+        training={"learning_rate": 1e30, "gradient_clip": 1e30},
+    )
+    ended = main_here("run", study, "--runs", tmp_path / "runs")
+    assert (ended.code, ended.err) == (1, "")
+    record = read_run(tmp_path / "runs" / "wild")
+    assert [trial.state for trial in record.trials] == ["failed", "failed"]
+    for trial in record.trials:
+        assert re.search("nan|inf", trial.reason)
+        assert trial.reason in ended.out
+    assert "No complete trial" in ended.out
+    page = (tmp_path / "runs" / "wild" / "report.html").read_text()
+    assert record.trials[0].reason in page
+    exported = main_here("export", tmp_path / "runs" / "wild")
+    assert exported.code == 2
+    assert "none of the 2 trials is complete" in exported.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["status"], ["export"]])
+def test_quick_commands_import_no_torch(arguments, finished_run, tmp_path):
+    if len(arguments) == 1 and arguments != ["--help"]:
+        arguments = [*arguments, str(finished_run.folder)]
+    if arguments[0] == "export":
+        arguments += ["--out", str(tmp_path / "best.toml")]
+    script = (
+        "import sys\n"
+        "from allocsearch.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'plotly'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
