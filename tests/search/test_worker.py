@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from allocsearch.config import load
+from allocsearch.data.splits import load_search_data
+from allocsearch.search import worker
+from allocsearch.search.records import read_study
+from allocsearch.search.slots import fill
+from allocsearch.search.storage import open_study
+from allocsearch.search.worker import StoppedError, trial_folder, work
+from allocsearch.spaces import build_space
+
+
+@pytest.fixture
+def begin(tmp_path, write_study):
+    """A filled study in a new run folder, its config, and its data."""
+
+    def build(name="tiny", **sections):
+        config = load(write_study(tmp_path / f"{name}.toml", **sections))
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        study = open_study(config, folder)
+        fill(study, config, build_space(config.search_space))
+        return study, config, folder, load_search_data(config.data)
+
+    return build
+
+
+def test_every_waiting_trial_is_run_and_written(begin):
+    study, config, folder, data = begin()
+    work(study, config, folder, data)
+    record = read_study(study, config, folder)
+    assert [trial.state for trial in record.trials] == ["complete"] * 3
+    for trial in record.trials:
+        written = json.loads((trial_folder(folder, trial.number) / "metrics.json").read_text())
+        assert written["metrics"] == trial.metrics
+        assert written["allocation"] == str(trial.allocation)
+        assert trial.values == tuple(
+            trial.metrics[name] for name in ("retention", "attenuation", "auroc")
+        )
+        assert trial.progress["epoch"] == trial.progress["epochs"] == 3
+        assert trial.provenance["data"] == data.fingerprint
+        assert (trial_folder(folder, trial.number) / "scores.npz").is_file()
+        assert not (trial_folder(folder, trial.number) / "model.safetensors").exists()
+
+
+def test_what_is_stopped_is_repeated_bit_for_bit(begin):
+    """A random study that is stopped at every odd moment ends like one that is not."""
+    sections = {"study": {"trials": 4, "sampler": "random", "retries": 0}}
+    study, config, folder, data = begin("whole", **sections)
+    work(study, config, folder, data)
+    whole = read_study(study, config, folder)
+
+    study, config, folder, data = begin("stopped", **sections)
+    stops = [1, 3, 12, 40, 2, 70, 25]
+    for checks in stops:
+        left = checks
+
+        def check():
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise StoppedError
+
+        work(study, config, folder, data, check)
+    work(study, config, folder, data)
+    stopped = read_study(study, config, folder)
+    interrupted = [trial for trial in stopped.trials if trial.state == "interrupted"]
+    assert len(interrupted) == len(stops)
+    assert {trial.reason for trial in interrupted} == {"stopped"}
+    assert len(stopped.complete) == len(whole.complete) == stopped.finished == 4
+
+    def results(record):
+        return {t.seed: (t.allocation, t.values, dict(t.metrics)) for t in record.complete}
+
+    assert results(stopped) == results(whole)
+
+
+def test_training_that_diverges_fails_with_the_reason(begin):
+    wild = {"learning_rate": 1e30, "gradient_clip": 1e30}
+    study, config, folder, data = begin(study={"trials": 2}, training=wild)
+    work(study, config, folder, data)
+    record = read_study(study, config, folder)
+    assert [trial.state for trial in record.trials] == ["failed"] * 2
+    assert all(("nan" in t.reason or "inf" in t.reason) for t in record.trials)
+    assert all(trial.allocation is not None for trial in record.trials)
+    assert not list(folder.rglob("metrics.json"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, ZeroDivisionError])
+def test_one_bad_trial_does_not_end_the_study(begin, monkeypatch, error):
+    study, config, folder, data = begin()
+    real = worker.train_and_measure
+    seeds = []
+
+    def fragile(allocation, seed, *arguments):
+        seeds.append(seed)
+        if len(seeds) == 2:
+            raise error("out of\nluck")
+        return real(allocation, seed, *arguments)
+
+    monkeypatch.setattr(worker, "train_and_measure", fragile)
+    work(study, config, folder, data)
+    record = read_study(study, config, folder)
+    assert [trial.state for trial in record.trials] == ["complete", "failed", "complete"]
+    assert record.trials[1].reason == f"{error.__name__}: out of luck"
+    assert len(set(seeds)) == 3
+
+
+def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
+    study, config, folder, data = begin()
+    real = worker.train_and_measure
+
+    def slow(allocation, seed, *arguments):
+        outcome = real(allocation, seed, *arguments)
+        if not read_study(study, config, folder).complete:
+            worker.requeue(study, config, lambda identity: True, "the worker died")
+        return outcome
+
+    monkeypatch.setattr(worker, "train_and_measure", slow)
+    work(study, config, folder, data)
+    record = read_study(study, config, folder)
+    # The first was taken for dead again and again, until it failed for good.
+    assert record.finished == 3
+    assert {t.state for t in record.trials} <= {"complete", "failed", "interrupted"}
+    assert not any(t.metrics for t in record.trials if t.state != "complete")
