@@ -104,10 +104,12 @@ class BoundTerms:
         log_likelihood: log p(x | z), nats, `(..., batch)`.
         kl: For each layer above k, bottom to top, log q - log p of each dim of the drawn z_l (its
             mean over draws is the KL divergence), nats, `(..., batch, d_l)`.
+        priors: p(z_l | z_{>l}) of every layer, as in `Generation`.
     """
 
     log_likelihood: Tensor
     kl: tuple[Tensor, ...]
+    priors: tuple[Gaussian | None, ...]
 
     def bound(self) -> Tensor:
         """L^{>k}, nats, `(..., batch)`; the ELBO for k = 0."""
@@ -252,7 +254,8 @@ class HVAE(nn.Module):
             latent.analytic_kl(prior) if analytic else latent.kl(prior)
             for latent, prior in zip(latents[skip:], generated.priors[skip:], strict=True)
         )
-        return BoundTerms(self.likelihood.log_prob(generated.parameters, x), kl)
+        log_likelihood = self.likelihood.log_prob(generated.parameters, x)
+        return BoundTerms(log_likelihood, kl, generated.priors)
 
 
 def build_model(allocation: Allocation, features: int, section: ModelSection, seed: int) -> HVAE:
