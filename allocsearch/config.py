@@ -55,6 +55,8 @@ SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
 SOURCES: tuple[str, ...] = typing.get_args(SourceName)
 SHIFTS: tuple[str, ...] = typing.get_args(ShiftName)
 FILE_SOURCES = ("idx", "images", "numpy")
+# Under this name the results of the ID examples stand beside those of the OOD sets.
+HELD_OUT = "validation"
 
 
 class InputError(ValueError):
@@ -313,6 +315,8 @@ class DataSection(_Section):
             for title in titles:
                 if not _SetName.fullmatch(title):
                     raise _mistake(key, f"name {title!r}: allowed are letters, digits, _ and -")
+            if HELD_OUT in titles:
+                raise _mistake(key, f"name {HELD_OUT!r} is that of the ID part; choose another")
             twice = sorted({t for t in titles if titles.count(t) > 1})
             if twice:
                 raise _mistake(key, f"{twice[0]!r} stands twice; give each set its own `name`")

@@ -107,6 +107,10 @@ def test_every_field_but_data_and_budget_has_a_default(study):
         ("data.id={source='digits', classes=[-1]}", ["data.id.classes.0: found -1", "equal to 0"]),
         ("data.ood_validation=['MNISTT']", ["unknown data set 'MNISTT'", "Did you mean MNIST?"]),
         ("data.ood_validation=['rotation','rotation']", ["'rotation' stands twice", "`name`"]),
+        (
+            "data.ood_validation=[{shift='rotation', name='validation'}]",
+            ["data.ood_validation: name 'validation'", "choose another"],
+        ),
         ("data.ood_test=[{source='MNIST', name='a b'}]", ["data.ood_test: name 'a b'", "letters"]),
         (
             "data.ood_validation=[{shift='rotation', strength=2}]",
