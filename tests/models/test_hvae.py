@@ -58,32 +58,41 @@ def normal(weights: dict[str, Tensor], name: str, hidden: Tensor) -> Normal:
     return Normal(mean, torch.exp(log_var / 2))
 
 
+def infer_layer(
+    model: HVAE, weights: dict[str, Tensor], layer: int, hidden: Tensor, z: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What the posterior of a layer is an affine map of, and the units passed on upwards."""
+    if z is None or model.skip:
+        hidden = stage(weights, f"encoder.{layer}", hidden)
+        return (hidden if z is None else torch.cat([hidden, z])), hidden
+    hidden = stage(weights, f"encoder.{layer}", z)
+    return hidden, hidden
+
+
 def reference_bound(
     model: HVAE, x: Tensor, noise: Sequence[Tensor], k: int
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """log p(x | z), KL terms above k and draws of one example, written out layer by layer."""
     weights = dict(model.state_dict())
     posteriors, draws = [], []
-    below = x
+    hidden = x
     for layer, epsilon in enumerate(noise):
-        hidden = stage(weights, f"encoder.{layer}", below)
-        posteriors.append(normal(weights, f"posteriors.{layer}", hidden))
+        seen, hidden = infer_layer(model, weights, layer, hidden, draws[-1] if draws else None)
+        posteriors.append(normal(weights, f"posteriors.{layer}", seen))
         draws.append(posteriors[-1].mean + posteriors[-1].stddev * epsilon)
-        below = torch.cat([draws[-1], hidden]) if model.skip else draws[-1]
     top = len(noise) - 1
     prior = Normal(torch.zeros_like(draws[top]), torch.ones_like(draws[top]))
     kls: list[Tensor] = []
-    z = draws[top]
+    z, hidden = draws[top], None
     for layer in range(top, -1, -1):
         if layer < top:
-            hidden = stage(weights, f"decoder.{layer + 1}", z)
             prior = normal(weights, f"priors.{layer}", hidden)
+        z = draws[layer] if layer >= k else prior.mode
         if layer >= k:
-            z = draws[layer]
             kls.insert(0, posteriors[layer].log_prob(z) - prior.log_prob(z))
-        else:
-            z = prior.mode
-    logits = affine(weights, "output", stage(weights, "decoder.0", z))
+        inputs = torch.cat([z, hidden]) if model.skip and layer < top else z
+        hidden = stage(weights, f"decoder.{layer}", inputs)
+    logits = affine(weights, "output", hidden)
     return Bernoulli(logits=logits).log_prob(x).sum(), kls, draws
 
 
@@ -160,11 +169,11 @@ def test_posteriors_at_given_latents_follow_the_chain(layers: int, skip: bool) -
     found = model.posteriors_given(x, path)
     assert len(found) == layers
     for s, i in itertools.product(range(3), range(4)):
-        below = x[i]
+        hidden, below = x[i], None
         for layer, z in enumerate(path):
-            hidden = stage(weights, f"encoder.{layer}", below)
-            expected = normal(weights, f"posteriors.{layer}", hidden)
-            below = torch.cat([z[s, i], hidden]) if skip else z[s, i]
+            seen, hidden = infer_layer(model, weights, layer, hidden, below)
+            expected = normal(weights, f"posteriors.{layer}", seen)
+            below = z[s, i]
             at = (i,) if layer == 0 else (s, i)
             torch.testing.assert_close(found[layer].mean[at], expected.mean)
             torch.testing.assert_close(found[layer].log_var[at], 2 * expected.scale.log())
@@ -205,6 +214,26 @@ def test_the_kl_term_of_the_top_layer_averages_to_the_closed_form() -> None:
     difference = drawn - closed
     error = difference.std(0) / math.sqrt(len(difference))
     assert (difference.mean(0).abs() < 4 * error).all()
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_analytic_kl_terms_equal_those_of_torch_distributions(skip: bool) -> None:
+    model = random_model("2-3-1", skip=skip)
+    x = binary(5)
+    latents = model.infer(x, draw_noise(model, 4, 5))
+    generated = model.generate([latent.z for latent in latents])
+    for k in range(3):
+        terms = model.bound_terms(x, latents, k, analytic=True)
+        assert torch.equal(terms.log_likelihood, model.bound_terms(x, latents, k).log_likelihood)
+        assert len(terms.kl) == 3 - k
+        for layer, found in enumerate(terms.kl, k):
+            posterior, prior = latents[layer].posterior, generated.priors[layer]
+            q = Normal(posterior.mean, torch.exp(0.5 * posterior.log_var))
+            p = Normal(torch.zeros(()).double(), torch.ones(()).double())
+            if prior is not None:
+                p = Normal(prior.mean, torch.exp(0.5 * prior.log_var))
+            expected = kl_divergence(q, p)
+            torch.testing.assert_close(found.expand_as(expected), expected)
 
 
 # A linear Gaussian model: pairs of rectified units let an affine map through unchanged.
@@ -317,15 +346,16 @@ def test_the_rate_is_the_kl_divergence_of_the_joint_gaussians() -> None:
     assert ((drawn.mean(0) - kl_divergence(q, p)).abs() < 4 * error).all()
 
 
-@pytest.mark.parametrize("skip", [True, False])
-def test_sizes_follow_the_allocation(skip: bool) -> None:
-    model = random_model("5-3-2", skip=skip)
-    carried = 8 if skip else 0
-    assert [each[0].in_features for each in model.encoder] == [FEATURES, 5 + carried, 3 + carried]
-    assert [head.out_features for head in model.posteriors] == [10, 6, 4]
-    assert [each[0].in_features for each in model.decoder] == [5, 3, 2]
-    assert [head.out_features for head in model.priors] == [10, 6]
-    assert model.output.out_features == FEATURES
+def test_sizes_follow_the_allocation() -> None:
+    for skip, carried, seen in ((True, 8, (5 + 8, 3 + 8)), (False, 0, (8, 8))):
+        model = random_model("5-3-2", skip=skip)
+        below = [8, 8] if skip else [5, 3]
+        assert [each[0].in_features for each in model.encoder] == [FEATURES, *below]
+        assert [head.in_features for head in model.posteriors] == [8, *seen]
+        assert [head.out_features for head in model.posteriors] == [10, 6, 4]
+        assert [each[0].in_features for each in model.decoder] == [5 + carried, 3 + carried, 2]
+        assert [head.out_features for head in model.priors] == [10, 6]
+        assert model.output.out_features == FEATURES
 
 
 def test_the_elbo_trains_every_parameter() -> None:

@@ -167,9 +167,8 @@ def reference_training(
         for step, chosen in enumerate(order.split(section.batch_size)[:steps]):
             progress = (epoch * steps + step) / (section.epochs * steps)
             x = model.likelihood.prepare(values[chosen], generator)
-            terms = model.bound_terms(
-                x, model.infer(x, model.draw_noise(section.batch_size, generator))
-            )
+            latents = model.infer(x, model.draw_noise(section.batch_size, generator))
+            terms = model.bound_terms(x, latents, analytic=section.kl == "analytic")
             free = free_nats(progress, section)
             charged = torch.zeros(())
             for layer in terms.kl:
