@@ -1,0 +1,245 @@
+"""Runs that are killed at any moment, as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+
+from allocsearch.config import load
+from allocsearch.search.identity import is_dead, own_identity
+from allocsearch.search.records import read_run
+from allocsearch.search.run import LOG_NAME
+from allocsearch.search.slots import claim, fill
+from allocsearch.spaces import build_space
+
+COMMAND = Path(sys.executable).with_name("allocsearch")
+PATIENCE = 240.0
+
+
+@contextmanager
+def started(study, *arguments):
+    """The real command in a process group of its own, none of which outlives the test."""
+    output = study.with_suffix(".out")
+    with output.open("ab") as file:
+        process = psutil.Popen(
+            [COMMAND, "run", study.name, *arguments],
+            cwd=study.parent,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        for left in group(process.pid):
+            left.kill()
+        process.wait()
+
+
+def group(leader):
+    """The living processes of a process group."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return members
+
+
+def wait_until(condition, process=None):
+    """Wait for a condition that must hold before `process` ends."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None
+        time.sleep(0.02)
+
+
+def states(folder):
+    """The states of the trials, read without a write to the database."""
+    path = folder / "study.db"
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return [state for (state,) in connection.execute("SELECT state FROM trials")]
+    except sqlite3.OperationalError:
+        # The tables are not there yet, or locked.
+        return []
+
+
+def complete(folder):
+    return states(folder).count("COMPLETE")
+
+
+def finished(folder):
+    """What must never be lost: all that is known of every complete trial."""
+    if not (folder / "study.db").exists():
+        return {}
+    return {
+        trial.number: (trial.allocation, trial.seed, trial.values, dict(trial.metrics))
+        for trial in read_run(folder).complete
+    }
+
+
+def slots(folder):
+    """Slot by slot, the allocation and the metrics of the complete trial."""
+    config = load(folder / "study.toml")
+    study = optuna.load_study(
+        study_name=config.study.name, storage=f"sqlite:///{folder / 'study.db'}"
+    )
+    ended = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    found = {t.user_attrs["slot"]: t.user_attrs["allocation"] for t in ended}
+    assert len(found) == len(ended)
+    return found
+
+
+def check_ended(folder, trials):
+    """A study that ended: exactly its trials, each of them whole, and nothing left over."""
+    record = read_run(folder)
+    assert {trial.state for trial in record.trials} <= {"complete", "interrupted"}
+    assert len(record.complete) == record.finished == trials
+    assert sorted(slots(folder)) == list(range(trials))
+    for trial in record.complete:
+        written = json.loads((folder / "trials" / str(trial.number) / "metrics.json").read_text())
+        assert written["allocation"] == str(trial.allocation)
+        assert written["metrics"] == trial.metrics
+        assert written["seed"] == trial.seed
+    repeated = [trial.retry_of for trial in record.trials if trial.retry_of is not None]
+    interrupted = [trial.number for trial in record.trials if trial.state == "interrupted"]
+    assert sorted(repeated) == interrupted
+
+
+def test_killed_three_times_at_random_moments(tmp_path, write_study, main_here):
+    trials = 12
+    study = write_study(
+        tmp_path / "tiny.toml", study={"trials": trials, "workers": 2}, training={"epochs": 12}
+    )
+    folder = tmp_path / "runs" / "tiny"
+    source = random.Random(20)
+    # The first while workers start, the others after some more trials, in the middle of others.
+    moments = [None, *sorted(source.sample(range(1, 6), 2))]
+    kept = {}
+    for target in moments:
+        with started(study) as process:
+            wait_until(lambda: len(states(folder)) >= trials, process)
+            if target is None:
+                second = main_here("run", study, "--runs", tmp_path / "runs")
+                assert (second.code, second.out, second.err.count("\n")) == (2, "", 1)
+                assert "another run of this study is going on" in second.err
+            else:
+                wait_until(lambda target=target: complete(folder) >= target, process)
+                running_worker(folder)
+            time.sleep(source.uniform(0, 0.7))
+            assert process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)
+            wait_until(lambda: not group(process.pid))
+        now = finished(folder)
+        assert kept.items() <= now.items()
+        kept = now
+    assert 0 < len(kept) < trials
+    with started(study) as process:
+        # One worker more is killed, alone: the run goes on by itself.
+        worker = psutil.Process(running_worker(folder))
+        assert worker.pid in {child.pid for child in process.children(recursive=True)}
+        worker.kill()
+        assert process.wait(PATIENCE) == 0
+    assert kept.items() <= finished(folder).items()
+    check_ended(folder, trials)
+    assert (folder / LOG_NAME).read_text() == ""
+    assert "Traceback" not in study.with_suffix(".out").read_text()
+
+
+def running_worker(folder):
+    """The process id of a worker of this machine that has a trial in hand."""
+    config = load(folder / "study.toml")
+
+    def workers():
+        study = optuna.load_study(
+            study_name=config.study.name, storage=f"sqlite:///{folder / 'study.db'}"
+        )
+        names = [
+            t.user_attrs.get("worker")
+            for t in study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+        ]
+        return [int(name.split(":")[1]) for name in names if not is_dead(name)]
+
+    wait_until(workers)
+    return workers()[0]
+
+
+def uninterrupted(config, folder):
+    """The allocation of each slot of a random study that nothing interrupts, without training."""
+    study = optuna.create_study(directions=[o.direction for o in config.study.parsed_objectives])
+    space = build_space(config.search_space)
+    fill(study, config, space)
+    allocations = {}
+    while (trial := claim(study, config, own_identity(), folder)) is not None:
+        allocations[trial.user_attrs["slot"]] = str(space.suggest(trial))
+    return allocations
+
+
+def test_interrupted_and_bereft_of_its_parent(tmp_path, write_study):
+    trials = 6
+    study = write_study(
+        tmp_path / "tiny.toml",
+        study={"trials": trials, "sampler": "random", "retries": 0},
+        training={"epochs": 25},
+    )
+    folder = tmp_path / "runs" / "tiny"
+    with started(study) as process:
+        wait_until(lambda: complete(folder) >= 1, process)
+        running_worker(folder)
+        # Ctrl-C reaches the whole group.
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        wait_until(lambda: not group(process.pid))
+    last = study.with_suffix(".out").read_text().splitlines()[-1]
+    assert last == "Interrupted; what had finished is kept. The same command goes on."
+    assert "RUNNING" not in states(folder)
+    kept = finished(folder)
+    with started(study) as process:
+        wait_until(lambda: complete(folder) > len(kept), process)
+        running_worker(folder)
+        # Without the process that started them, workers put their trials back and end.
+        process.kill()
+        wait_until(lambda: not group(process.pid))
+    assert "RUNNING" not in states(folder)
+    assert kept.items() <= finished(folder).items()
+    kept = finished(folder)
+    with started(study) as process:
+        assert process.wait(PATIENCE) == 0
+    assert kept.items() <= finished(folder).items()
+    check_ended(folder, trials)
+    assert (folder / LOG_NAME).read_text() == ""
+    assert "Traceback" not in study.with_suffix(".out").read_text()
+    assert slots(folder) == uninterrupted(load(study), tmp_path)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_starts(stop, tmp_path, write_study):
+    study = write_study(tmp_path / "tiny.toml")
+    with started(study) as process:
+        # Its data is being loaded: the command has begun to import, and has no run folder yet.
+        wait_until(lambda: process.cpu_times().user > 1.0)
+        assert not (tmp_path / "runs").exists()
+        os.killpg(process.pid, stop)
+        assert process.wait(PATIENCE) == 130
+    lines = study.with_suffix(".out").read_text().splitlines()
+    assert lines == ["Interrupted; what had finished is kept. The same command goes on."]
