@@ -23,7 +23,7 @@ from allocsearch.data.splits import load_search_data
 from allocsearch.search import worker
 from allocsearch.search.identity import is_dead
 from allocsearch.search.records import StudyRecord, read_study
-from allocsearch.search.slots import fill, requeue
+from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.storage import (
     CONFIG_NAME,
     load_run_config,
@@ -231,4 +231,4 @@ class _Supervisor:
                 logger.warning("worker %s did not stop in time and is killed", process.pid)
                 process.kill()
                 process.join()
-        requeue(self._study, self._config, is_dead, "the worker died")
+        requeue(self._study, self._config, is_dead, STOPPED)
