@@ -96,6 +96,9 @@ def measure(
     scores = {"validation": score_all(held_out)}
     for dataset in data.ood_validation:
         scores[dataset.name] = score_all(evidence(dataset.values))
+        _check_finite(
+            {f"{key} of {dataset.name}": float(v.sum()) for key, v in scores[dataset.name].items()}
+        )
     metrics = _bound_metrics(held_out)
     # A model that diverged at its last step is found before its information is computed.
     _check_finite(metrics)

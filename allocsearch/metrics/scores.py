@@ -66,7 +66,9 @@ def collect_evidence(
             kls.append(torch.stack([kl.sum(-1).mean(0) for kl in passes[0].kl], 1))
             priors = passes[0].priors
             closed = [z.analytic_kl(prior) for z, prior in zip(latents, priors, strict=True)]
-            divergences.append(torch.stack([kl.sum(-1).mean(0) for kl in closed], 1))
+            # In a model of one layer the closed form is the same for all draws.
+            summed = [kl.sum(-1).expand(samples, len(batch)) for kl in closed]
+            divergences.append(torch.stack([kl.mean(0) for kl in summed], 1))
     return Evidence(torch.cat(log_likelihoods), torch.cat(kls), torch.cat(divergences))
 
 

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
+from allocsearch.data.dataset import Dataset
+from allocsearch.data.splits import SearchData
+from allocsearch.search.objective import Outcome, save_outcome, train_and_measure
+from allocsearch.training.loop import DivergedError, Epoch
+
+ALLOCATION = Allocation((4, 2))
+MODEL = ModelSection(hidden=12, depth=1)
+TRAINING = TrainingSection(epochs=2, batch_size=16)
+EVALUATION = EvaluationSection(samples=3, score_samples=2, batch_size=20)
+
+
+def pictures(n: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, 4, 4), generator=generator, dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def data() -> SearchData:
+    return SearchData(
+        Dataset("id", pictures(48, 0)),
+        Dataset("id", pictures(40, 1)),
+        (Dataset("dark", pictures(30, 2) // 4),),
+    )
+
+
+def outcome_of(data: SearchData, seed: int = 5, **kwargs) -> Outcome:
+    return train_and_measure(ALLOCATION, seed, data, MODEL, TRAINING, EVALUATION, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def outcome(data: SearchData) -> Outcome:
+    return outcome_of(data)
+
+
+def test_equal_arguments_give_equal_bits(data: SearchData, outcome: Outcome) -> None:
+    again = outcome_of(data)
+    assert again.history == outcome.history
+    assert again.measurement.metrics == outcome.measurement.metrics
+    assert again.measurement.score == outcome.measurement.score
+    for name, weights in outcome.model.state_dict().items():
+        assert torch.equal(weights, again.model.state_dict()[name])
+    for name, scores in outcome.measurement.scores.items():
+        for score, values in scores.items():
+            assert torch.equal(values, again.measurement.scores[name][score])
+
+
+def test_another_seed_gives_another_result(data: SearchData, outcome: Outcome) -> None:
+    other = outcome_of(data, seed=6)
+    assert other.measurement.metrics["elbo"] != outcome.measurement.metrics["elbo"]
+
+
+def test_the_outcome_says_where_it_came_from(data: SearchData, outcome: Outcome) -> None:
+    assert (outcome.allocation, outcome.seed) == (ALLOCATION, 5)
+    assert not outcome.model.training
+    assert outcome.provenance["data"] == data.fingerprint
+    assert outcome.provenance["torch"] == torch.__version__.partition("+")[0]
+    assert {"python", "allocsearch", "numpy", "optuna"} <= set(outcome.provenance)
+
+
+def test_epochs_and_steps_are_announced(data: SearchData) -> None:
+    epochs: list[Epoch] = []
+    steps: list[None] = []
+    outcome = outcome_of(data, on_epoch=epochs.append, on_step=lambda: steps.append(None))
+    assert tuple(epochs) == outcome.history
+    # 3 batches in each of 2 epochs, then the passes of the measurement.
+    assert len(steps) > 6
+
+
+@pytest.mark.parametrize("last", [3, 7, 8])
+def test_what_on_step_raises_ends_the_trial_in_training_and_measurement(
+    data: SearchData, last: int
+) -> None:
+    calls = 0
+
+    def stop() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outcome_of(data, on_step=stop)
+    assert calls == last
+
+
+def test_a_divergence_is_passed_on(data: SearchData) -> None:
+    training = TRAINING.model_copy(update={"learning_rate": 1e30, "epochs": 10})
+    with pytest.raises(DivergedError):
+        train_and_measure(ALLOCATION, 0, data, MODEL, training, EVALUATION)
+
+
+@pytest.mark.parametrize(
+    ("keep", "files"),
+    [
+        ("none", set()),
+        ("scores", {"scores.npz"}),
+        ("models", {"model.safetensors"}),
+        ("all", {"scores.npz", "model.safetensors"}),
+    ],
+)
+def test_what_is_kept(outcome: Outcome, tmp_path: Path, keep: str, files: set[str]) -> None:
+    save_outcome(outcome, tmp_path / "trials" / "3", keep)
+    found = {path.name for path in (tmp_path / "trials" / "3").iterdir()}
+    assert found == files | {"metrics.json"}
+
+
+def test_metrics_are_read_back_exactly(outcome: Outcome, tmp_path: Path) -> None:
+    save_outcome(outcome, tmp_path, "none")
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    assert content["metrics"] == outcome.measurement.metrics
+    assert content["allocation"] == "4-2"
+    assert content["seed"] == 5
+    assert content["score"] == outcome.measurement.score
+    assert content["provenance"] == outcome.provenance
+    assert [Epoch(**epoch) for epoch in content["history"]] == list(outcome.history)
+
+
+def test_scores_and_weights_are_read_back_without_pickle(outcome: Outcome, tmp_path: Path) -> None:
+    save_outcome(outcome, tmp_path, "all")
+    with np.load(tmp_path / "scores.npz", allow_pickle=False) as archive:
+        expected = {
+            f"{name}.{score}": values.numpy()
+            for name, scores in outcome.measurement.scores.items()
+            for score, values in scores.items()
+        }
+        assert set(archive) == set(expected)
+        for key, values in expected.items():
+            np.testing.assert_array_equal(archive[key], values)
+    weights = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    assert set(weights) == set(outcome.model.state_dict())
+    for name, values in outcome.model.state_dict().items():
+        assert torch.equal(weights[name], values)
+
+
+def test_a_folder_has_metrics_only_once_all_else_is_there(
+    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    replace = os.replace
+
+    def record(source: str, target: Path) -> None:
+        written.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", record)
+    save_outcome(outcome, tmp_path, "all")
+    assert written[-1] == "metrics.json"
+    assert len(written) == 3
+
+
+def test_metrics_are_finite(outcome: Outcome) -> None:
+    assert all(math.isfinite(value) for value in outcome.measurement.metrics.values())
