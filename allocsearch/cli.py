@@ -84,7 +84,7 @@ def run(
 
 
 def _run(config: StudyConfig, folder: Path) -> None:
-    from allocsearch.report.live import finished_line, live_view
+    from allocsearch.report.live import PlainProgress, live_view
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
     from allocsearch.report.terminal import summary
@@ -101,18 +101,11 @@ def _run(config: StudyConfig, folder: Path) -> None:
 
             record = run_study(config, folder, show)
     else:
-        told: set[int] = set()
+        plain = PlainProgress()
 
         def tell(record: StudyRecord) -> None:
-            ended = [t for t in record.trials if t.finished or t.state == "interrupted"]
-            for trial in ended:
-                # Trials of an earlier run are told by their count alone.
-                if trial.number not in told and told:
-                    print(finished_line(record, trial), flush=True)
-            if not told:
-                print(f"{config.study.name}: {record.finished} of {config.study.trials} trials")
-            told.update(trial.number for trial in ended)
-            told.add(-1)
+            for line in plain.lines(record):
+                print(line, flush=True)
 
         record = run_study(config, folder, tell)
     write_tables(record)

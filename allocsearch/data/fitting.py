@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from allocsearch.config import InputError
 
@@ -33,6 +32,9 @@ def fit(values: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
             f"{name}: found examples of shape {found}; allowed: {shape}, that of the ID data "
             f"(only images are resized)"
         )
+    # Its import takes seconds, and where all shapes agree it is not needed.
+    from torchvision.transforms.v2 import functional
+
     images = values if values.ndim == 4 else values[:, None]
     if images.shape[1] == 3 and len(shape) == 2:
         images = functional.rgb_to_grayscale(images)

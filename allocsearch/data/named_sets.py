@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torchvision import datasets
 
 from allocsearch.config import InputError
 from allocsearch.data.idx import read_idx
@@ -106,7 +105,7 @@ def _read_omniglot(paths: tuple[Path, ...], part: Part) -> tuple[Tensor, Tensor 
 
 def _read_svhn(paths: tuple[Path, ...], part: Part) -> tuple[Tensor, Tensor | None]:
     (path,) = paths
-    content = _verified("SVHN", path, lambda: datasets.SVHN(path.parent, split=part))
+    content = _verified("SVHN", path, lambda: _torchvision("SVHN")(path.parent, split=part))
     return to_values(content.data, str(path)), torch.from_numpy(content.labels).long()
 
 
@@ -114,7 +113,7 @@ def _read_cifar10(paths: tuple[Path, ...], part: Part) -> tuple[Tensor, Tensor |
     # torchvision checks and reads all batches; of the other part not even a checksum is wanted.
     other: dict[str, Any] = {"test_list": []} if part == "train" else {"train_list": []}
     (path,) = paths
-    reader = type("CIFAR10Part", (datasets.CIFAR10,), other)
+    reader = type("CIFAR10Part", (_torchvision("CIFAR10"),), other)
     content = _verified("CIFAR10", path, lambda: reader(path.parent, train=part == "train"))
     return to_values(content.data, str(path)), torch.tensor(content.targets)
 
@@ -128,47 +127,58 @@ def _verified(name: str, path: Path, read: Callable[[], Any]) -> Any:  # noqa: A
         raise InputError(f"{path}: not the official {name} files: {reason}") from None
 
 
-def _by_train(kind: Callable[..., object], **options: str) -> Callable[[Path, Part], object]:
+def _torchvision(name: str) -> Any:  # noqa: ANN401
+    """A class of torchvision's data sets; the import takes seconds and is often not needed."""
+    from torchvision import datasets
+
+    return getattr(datasets, name)
+
+
+def _by_train(name: str, **options: str) -> Callable[[Path, Part], object]:
     """Download with a torchvision class that tells the parts apart by `train`."""
-    return lambda folder, part: kind(folder, train=part == "train", download=True, **options)
+    return lambda folder, part: _torchvision(name)(
+        folder, train=part == "train", download=True, **options
+    )
 
 
 NAMED_SETS: Mapping[str, NamedSet] = {
     "MNIST": NamedSet(
         _idx_layouts("MNIST", "mnist"),
         _read_idx_pair,
-        _by_train(datasets.MNIST),
+        _by_train("MNIST"),
         "MNIST/raw/*-ubyte",
     ),
     "FashionMNIST": NamedSet(
         _idx_layouts("FashionMNIST", "fashion-mnist", "fashion_mnist", "fashionmnist"),
         _read_idx_pair,
-        _by_train(datasets.FashionMNIST),
+        _by_train("FashionMNIST"),
         "FashionMNIST/raw/*-ubyte",
         package="dataset-fashion-mnist",
     ),
     "KMNIST": NamedSet(
         _idx_layouts("KMNIST", "kmnist"),
         _read_idx_pair,
-        _by_train(datasets.KMNIST),
+        _by_train("KMNIST"),
         "KMNIST/raw/*-ubyte",
     ),
     "EMNIST": NamedSet(
         _emnist_layouts,
         _read_emnist,
-        _by_train(datasets.EMNIST, split="letters"),
+        _by_train("EMNIST", split="letters"),
         "EMNIST/raw/emnist-letters-*-ubyte",
     ),
     "Omniglot": NamedSet(
         _omniglot_layouts,
         _read_omniglot,
-        lambda folder, part: datasets.Omniglot(folder, background=part == "train", download=True),
+        lambda folder, part: _torchvision("Omniglot")(
+            folder, background=part == "train", download=True
+        ),
         "omniglot-py/*.zip",
     ),
     "SVHN": NamedSet(
         lambda part: tuple((f"{place}{part}_32x32.mat",) for place in ("", "SVHN/", "svhn/")),
         _read_svhn,
-        lambda folder, part: datasets.SVHN(folder, split=part, download=True),
+        lambda folder, part: _torchvision("SVHN")(folder, split=part, download=True),
         "*_32x32.mat",
     ),
     "CIFAR10": NamedSet(
@@ -176,7 +186,7 @@ NAMED_SETS: Mapping[str, NamedSet] = {
             (f"{place}cifar-10-batches-py",) for place in ("", "CIFAR10/", "cifar10/")
         ),
         _read_cifar10,
-        _by_train(datasets.CIFAR10),
+        _by_train("CIFAR10"),
         "cifar-10-batches-py/*",
     ),
 }

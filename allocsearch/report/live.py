@@ -86,10 +86,9 @@ def _front(record: StudyRecord) -> list[RenderableType]:
     return [Text(front_text(record)), table, *([Text(f"and {more} more")] if more > 0 else [])]
 
 
-def finished_line(record: StudyRecord, trial: TrialRecord) -> str:
-    """One plain line about a trial that ended, for output that is not a terminal."""
+def _finished_line(record: StudyRecord, trial: TrialRecord, finished: int) -> str:
     study = record.config.study
-    head = f"{record.finished} of {study.trials}  trial {trial.number}  {trial.allocation}"
+    head = f"{finished} of {study.trials}  trial {trial.number}  {trial.allocation}"
     if trial.state != "complete":
         return f"{head}  {trial.state}: {' '.join((trial.reason or '').split())}"
     values = "  ".join(
@@ -97,3 +96,27 @@ def finished_line(record: StudyRecord, trial: TrialRecord) -> str:
         for objective, value in zip(study.parsed_objectives, trial.values, strict=True)
     )
     return f"{head}  {values}  {format_duration(trial.duration)}"
+
+
+class PlainProgress:
+    """Lines for output that is no terminal: how the run starts, each trial as it ends."""
+
+    def __init__(self) -> None:
+        self._told: set[int] | None = None
+
+    def lines(self, record: StudyRecord) -> list[str]:
+        """What is new since the last call."""
+        ended = [t for t in record.trials if t.finished or t.state == "interrupted"]
+        if self._told is None:
+            # Trials of an earlier run are told by their count alone.
+            self._told = {trial.number for trial in ended}
+            study = record.config.study
+            return [f"{study.name}: {record.finished} of {study.trials} trials"]
+        new = [trial for trial in ended if trial.number not in self._told]
+        self._told |= {trial.number for trial in new}
+        finished = record.finished - sum(trial.finished for trial in new)
+        lines = []
+        for trial in new:
+            finished += trial.finished
+            lines.append(_finished_line(record, trial, finished))
+        return lines

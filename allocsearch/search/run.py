@@ -135,7 +135,7 @@ def run_study(
         KeyboardInterrupt: After SIGINT, once the workers have put their trials back.
     """
     with _locked(folder):
-        study = open_study(config, folder)
+        study = open_study(config, folder, create=True)
         requeue(study, config, is_dead, "the worker died")
         fill(study, config, build_space(config.search_space))
         write_atomically(folder / CONFIG_NAME, config.to_toml())

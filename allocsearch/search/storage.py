@@ -58,18 +58,29 @@ def open_storage(config: StudyConfig, folder: Path) -> optuna.storages.BaseStora
     return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
 
 
-def open_study(config: StudyConfig, folder: Path) -> optuna.Study:
-    """The study of a run folder, made on first use.
+def open_study(config: StudyConfig, folder: Path, *, create: bool = False) -> optuna.Study:
+    """The study of a run folder.
+
+    Args:
+        config: Its config.
+        folder: The run folder.
+        create: Make the study where it is missing. Reading must not: a run may be about to.
 
     Raises:
-        StorageError: If the storage cannot be read or written, or its driver is not installed.
+        StorageError: If the storage cannot be read or written, or its driver is not installed, or
+            if there is no study and none is to be made.
     """
+    if not create and config.study.storage is None and not (folder / DATABASE_NAME).is_file():
+        raise StorageError(f"{folder}: no trials yet (no {DATABASE_NAME} in it)")
     # What is said of a study is said by this program, in its own words.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        storage = open_storage(config, folder)
+        if not create:
+            return optuna.load_study(study_name=config.study.name, storage=storage)
         return optuna.create_study(
             study_name=config.study.name,
-            storage=open_storage(config, folder),
+            storage=storage,
             directions=[objective.direction for objective in config.study.parsed_objectives],
             load_if_exists=True,
         )

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from allocsearch.report.front import pareto_front
-from allocsearch.report.live import finished_line, live_view, time_left
+from allocsearch.report.live import PlainProgress, live_view, time_left
 
 
 def _shown(record, width):
@@ -63,11 +63,21 @@ def test_time_left(study):
     assert time_left(dataclasses.replace(study, trials=(running,))) is None
 
 
-def test_line_of_a_finished_trial(study):
-    trial = study.trials[0]
-    line = finished_line(study, trial)
-    assert line.startswith(f"22 of 24  trial 0  {trial.allocation}  retention ")
-    assert f"{trial.metrics['retention']:.2f} nats" in line
-    failed = finished_line(study, dataclasses.replace(study.trials[5], reason="two\nlines"))
+def test_plain_lines_tell_each_trial_once(study):
+    first = dataclasses.replace(study, trials=study.trials[:2])
+    plain = PlainProgress()
+    assert plain.lines(dataclasses.replace(study, trials=())) == ["synthetic-24: 0 of 24 trials"]
+    lines = plain.lines(first)
+    assert [line.split("  ")[0] for line in lines] == ["1 of 24", "2 of 24"]
+    assert lines[0].startswith(f"1 of 24  trial 0  {study.trials[0].allocation}  retention ")
+    assert f"{study.trials[0].metrics['retention']:.2f} nats" in lines[0]
+    assert plain.lines(first) == []
+    odd = dataclasses.replace(study.trials[5], reason="two\nlines")
+    (failed,) = plain.lines(dataclasses.replace(study, trials=(*first.trials, odd)))
+    assert failed.startswith("3 of 24  trial 5")
     assert failed.endswith("failed: two lines")
-    assert "\n" not in failed
+
+
+def test_plain_lines_count_the_trials_of_an_earlier_run(study):
+    lines = PlainProgress().lines(study)
+    assert lines == ["synthetic-24: 22 of 24 trials"]

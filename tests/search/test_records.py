@@ -98,7 +98,7 @@ def test_a_study_counts_its_trials(tmp_path: Path) -> None:
 
 def test_a_run_is_read_from_its_folder_alone(tmp_path: Path) -> None:
     write_atomically(tmp_path / CONFIG_NAME, CONFIG.to_toml())
-    study = open_study(CONFIG, tmp_path)
+    study = open_study(CONFIG, tmp_path, create=True)
     fill(study)
     assert read_run(tmp_path) == read_study(study, CONFIG, tmp_path)
     assert read_run(tmp_path).config == CONFIG

@@ -85,7 +85,7 @@ def test_a_folder_without_a_config_is_no_run_folder(tmp_path: Path) -> None:
 
 def test_a_study_is_made_once_and_found_again(tmp_path: Path) -> None:
     config = config_of(objectives=["max:retention", "min:elbo"])
-    study = open_study(config, tmp_path)
+    study = open_study(config, tmp_path, create=True)
     assert study.directions == [
         optuna.study.StudyDirection.MAXIMIZE,
         optuna.study.StudyDirection.MINIMIZE,
@@ -96,10 +96,16 @@ def test_a_study_is_made_once_and_found_again(tmp_path: Path) -> None:
     assert [trial.user_attrs for trial in again.trials] == [{"slot": 0}]
 
 
+def test_reading_makes_no_study(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no trials yet"):
+        open_study(config_of(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_storage_can_be_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     (tmp_path / "run").mkdir()
-    open_study(config_of(storage=url), tmp_path / "run").enqueue_trial({})
+    open_study(config_of(storage=url), tmp_path / "run", create=True).enqueue_trial({})
     assert (tmp_path / "elsewhere.db").is_file()
     assert list((tmp_path / "run").iterdir()) == []
 

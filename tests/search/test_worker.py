@@ -22,7 +22,7 @@ def begin(tmp_path, write_study):
         config = load(write_study(tmp_path / f"{name}.toml", **sections))
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
-        study = open_study(config, folder)
+        study = open_study(config, folder, create=True)
         fill(study, config, build_space(config.search_space))
         return study, config, folder, load_search_data(config.data)
 
