@@ -20,7 +20,7 @@ from torch import Tensor
 from allocsearch.allocation import Allocation
 from allocsearch.metrics.information import InformationBracket, information_bracket
 from allocsearch.metrics.mixture import component_log_density
-from allocsearch.metrics.reverse import reverse_log_density
+from allocsearch.metrics.reverse import LayerDraws, reverse_log_density
 from allocsearch.theory import GaussianChain, sample
 
 
@@ -73,9 +73,8 @@ def brackets(
 
         log_posterior = None
         if reverse and layer > 1:
-            path = [z for _, _, z in layers[:layer]]
-            context = layers[0][0][:, 0]
-            log_posterior = reverse_log_density(path, context, path_log_density)
+            path = [LayerDraws(*parts) for parts in layers[:layer]]
+            log_posterior = reverse_log_density(path, path_log_density)
         found.append(information_bracket(mean, log_var, z, None, log_posterior))
     return found
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from allocsearch.allocation import Allocation
 from allocsearch.metrics.information import InformationBracket, information_bracket
 from allocsearch.metrics.mixture import component_log_density
-from allocsearch.metrics.reverse import reverse_log_density
+from allocsearch.metrics.reverse import LayerDraws, least_examples, reverse_log_density
 from allocsearch.theory import GaussianChain, sample
 
 WIDE = GaussianChain(tuple([3.0] * 20), noise=0.5, kappa=0.9)
@@ -35,8 +35,8 @@ def chain_brackets(
     for index, (mean, log_var, z) in enumerate(layers):
         density = None
         if reverse and index:
-            path = [layer[2] for layer in layers[: index + 1]]
-            density = reverse_log_density(path, layers[0][0][:, 0], path_log_density)
+            path = [LayerDraws(*layer) for layer in layers[: index + 1]]
+            density = reverse_log_density(path, path_log_density)
         brackets.append(information_bracket(mean, log_var, z, log_posterior=density))
     return brackets
 
@@ -80,20 +80,45 @@ def test_it_bounds_a_nonlinear_encoder_too():
             top, 3 * below.sign(), unit
         )
 
-    found = reverse_log_density([z1, z2], torch.zeros(2000, 1), path_log_density)
+    zero = torch.zeros_like(z1)
+    layers = [LayerDraws(zero[:, :1], zero[:, :1], z1), LayerDraws(mean, zero, z2)]
+    found = reverse_log_density(layers, path_log_density)
     halves = torch.stack([component_log_density(z2, m + 0 * z2, 0 * z2) for m in (-3.0, 3.0)])
     exact = torch.logsumexp(halves, 0) - math.log(2)
     assert 0 < float((found - exact).mean()) < math.log(5)
 
 
 def test_bad_input_is_refused():
-    z = torch.zeros(4, 2, 3)
+    def layers(n: int, samples: int) -> list[LayerDraws]:
+        z = torch.zeros(n, samples, 3)
+        return [LayerDraws(z, z, z)] * 2
+
+    def density(latents, examples):
+        return torch.zeros(latents[0].shape[:2])
+
     with pytest.raises(ValueError, match="closed form"):
-        reverse_log_density([z], torch.zeros(4, 1), lambda *_: z)
+        reverse_log_density(layers(40, 4)[:1], density)
+    least = least_examples((3, 3), samples=4)
     with pytest.raises(ValueError, match="too few"):
-        reverse_log_density([z, z], torch.zeros(4, 1), lambda *_: z, used_draws=2)
-    with pytest.raises(ValueError, match="used_draws"):
-        reverse_log_density([z, z], torch.zeros(4, 1), lambda *_: z, used_draws=3)
+        reverse_log_density(layers(least - 1, 4), density)
+    for samples, used in ((2, 2), (4, 5), (4, 0)):
+        with pytest.raises(ValueError, match="draws of"):
+            reverse_log_density(layers(40, samples), density, used_draws=used)
     ones = torch.zeros(9, 2, 3)
     with pytest.raises(ValueError, match="log_posterior"):
         information_bracket(ones, ones, ones, log_posterior=torch.zeros(9, 5))
+
+
+def test_the_least_examples_are_enough():
+    generator = torch.Generator().manual_seed(0)
+    for dims, samples in (((3, 3), 4), ((7, 2, 1), 3), ((1, 1), 16)):
+        n = least_examples(dims, samples)
+        layers = []
+        for d in dims:
+            mean, noise = torch.randn(2, n, samples, d, generator=generator).double()
+            layers.append(LayerDraws(mean, torch.zeros_like(mean), mean + noise))
+
+        def density(latents, examples):
+            return sum(-0.5 * z.square().sum(-1) for z in latents)
+
+        assert torch.isfinite(reverse_log_density(layers, density, used_draws=2)).all()
