@@ -20,11 +20,16 @@ from allocsearch.metrics.information import (
     retention,
 )
 from allocsearch.metrics.invariants import broken_invariants
+from allocsearch.metrics.mixture import component_log_density
+from allocsearch.metrics.reverse import LayerDraws, least_examples, reverse_log_density
 from allocsearch.metrics.scores import Evidence, collect_evidence, score_all
-from allocsearch.models.hvae import HVAE
+from allocsearch.models.hvae import HVAE, Latent
 
 # Draws that differ between the two uses of the validation data get seeds that differ.
 _SCORES, _INFORMATION = 0, 1
+
+# Draws per example that the reverse model is fitted to; more cost more than they bring.
+_REVERSE_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def measure(
 
     Args:
         model: A trained model, in eval mode.
-        data: The data of the search; its training part is not read.
+        data: The data of the search; its training part is read for the marginal model alone.
         settings: How.
         on_batch: Called before every pass; what it raises ends the work.
 
@@ -103,13 +108,11 @@ def measure(
     # A model that diverged at its last step is found before its information is computed.
     _check_finite(metrics)
     total_rate = held_out.kl.sum(1)
-    brackets = []
-    for number, layer in enumerate(
-        _draw_layers(model, data.validation.values, settings, on_batch), 1
-    ):
-        on_batch()
-        brackets.append(information_bracket(*layer, total_rate))
-        metrics[f"active_units_{number}"] = active_units(layer[0].mean(1))
+    x, layers = _draw_layers(model, data.validation.values, settings, on_batch)
+    metrics |= _explained_shares(model, data.train.values, x, held_out)
+    brackets = _brackets(model, x, layers, total_rate, settings, on_batch)
+    for number, layer in enumerate(layers, 1):
+        metrics[f"active_units_{number}"] = active_units(layer.mean.mean(1))
     metrics |= _information_metrics(brackets)
     broken = broken_invariants(
         brackets,
@@ -153,6 +156,24 @@ def _bound_metrics(evidence: Evidence) -> dict[str, float]:
     }
 
 
+def _explained_shares(
+    model: HVAE, train: Tensor, x: Tensor, evidence: Evidence
+) -> dict[str, float]:
+    """The share of the marginal model's code length that the latents explain, for every k.
+
+    Args:
+        model: The model.
+        train: Training examples, `(n, *shape)`, uint8.
+        x: Model inputs of held-out examples, `(m, features)`.
+        evidence: Of the same examples.
+    """
+    parameters = model.likelihood.marginal_parameters(train)
+    code_length = -model.likelihood.log_prob(parameters, x).mean(dtype=torch.float64)
+    distortions = -evidence.log_likelihood.mean(0, dtype=torch.float64)
+    shares = (1 - distortions / code_length).tolist()
+    return {f"explained_skip_{k}": share for k, share in enumerate(shares)}
+
+
 def _information_metrics(brackets: Sequence[InformationBracket]) -> dict[str, float]:
     """Information brackets, retention and attenuation."""
     upper = [bracket.upper for bracket in brackets]
@@ -170,28 +191,72 @@ def _information_metrics(brackets: Sequence[InformationBracket]) -> dict[str, fl
 
 def _draw_layers(
     model: HVAE, values: Tensor, settings: Settings, on_batch: Callable[[], None]
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Posterior means, log variances and draws of each layer, each `(n, S, d_l)`.
-
-    The posterior of layer 1 is one Gaussian, so that one draw of it is enough: there S is 1.
-    """
+) -> tuple[Tensor, tuple[LayerDraws, ...]]:
+    """The model inputs `(n, features)`, and the layers of the inference passes over them."""
     generator = torch.Generator().manual_seed(settings.seed * 2 + _INFORMATION)
-    batches: list[list[tuple[Tensor, Tensor, Tensor]]] = []
+    inputs: list[Tensor] = []
+    passes: list[tuple[Latent, ...]] = []
     with torch.inference_mode():
         for batch in torch.split(values, settings.batch_size):
             on_batch()
-            x = model.likelihood.prepare(batch, generator)
+            inputs.append(model.likelihood.prepare(batch, generator))
             noise = model.draw_noise(len(batch), generator, settings.samples)
-            first, *above = model.infer(x, noise)
-            posterior = first.posterior
-            drawn = [(posterior.mean[:, None], posterior.log_var[:, None], first.z[0][:, None])]
-            for latent in above:
-                parts = (latent.posterior.mean, latent.posterior.log_var, latent.z)
-                mean, log_var, z = (part.transpose(0, 1) for part in parts)
-                drawn.append((mean, log_var, z))
-            batches.append(drawn)
-    layers = []
-    for layer in zip(*batches, strict=True):
-        means, log_vars, draws = zip(*layer, strict=True)
-        layers.append((torch.cat(means), torch.cat(log_vars), torch.cat(draws)))
-    return layers
+            passes.append(model.infer(inputs[-1], noise))
+        layers = tuple(LayerDraws(*_stacked(latents)) for latents in zip(*passes, strict=True))
+        return torch.cat(inputs), layers
+
+
+def _stacked(latents: Sequence[Latent]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, log variance and draws of one layer of all batches, examples first."""
+
+    def stacked(parts: list[Tensor]) -> Tensor:
+        # The posterior of layer 1 is the same for all draws.
+        return torch.cat([p[:, None] if p.dim() == 2 else p.transpose(0, 1) for p in parts])
+
+    means = stacked([latent.posterior.mean for latent in latents])
+    log_vars = stacked([latent.posterior.log_var for latent in latents])
+    return means, log_vars, stacked([latent.z for latent in latents])
+
+
+def _brackets(
+    model: HVAE,
+    x: Tensor,
+    layers: Sequence[LayerDraws],
+    total_rate: Tensor,
+    settings: Settings,
+    on_batch: Callable[[], None],
+) -> list[InformationBracket]:
+    """The information bracket of each layer, bottom to top."""
+
+    def path_log_density(latents: Sequence[Tensor], examples: Tensor) -> Tensor:
+        on_batch()
+        z = [latent.transpose(0, 1).to(x.dtype) for latent in latents]
+        posteriors = model.posteriors_given(x[examples], z)
+        terms = [
+            component_log_density(latent, posterior.mean, posterior.log_var)
+            for latent, posterior in zip(z, posteriors, strict=True)
+        ]
+        return torch.stack(terms).sum(0).T
+
+    brackets = []
+    with torch.inference_mode():
+        for number, layer in enumerate(layers, 1):
+            on_batch()
+            if number == 1:
+                parameters = (layer.mean, layer.log_var, layer.z[:, :1])
+                brackets.append(information_bracket(*parameters, total_rate))
+                continue
+            # Where there is too little for it, the bound is valid, but less tight.
+            density = None
+            draws = min(_REVERSE_DRAWS, settings.samples)
+            if draws > 2 and len(x) >= least_examples(model.allocation.dims[:number], draws):
+                density = reverse_log_density(
+                    [below.first(draws) for below in layers[:number]],
+                    path_log_density,
+                    used_draws=2,
+                    seed=settings.seed,
+                )
+            brackets.append(
+                information_bracket(layer.mean, layer.log_var, layer.z, total_rate, density)
+            )
+    return brackets
