@@ -138,6 +138,7 @@ class StudySection(_Section):
         Field(min_length=1),
     ] = ("max:retention", "min:attenuation", "max:auroc")
     sampler: SamplerName = "tpe"
+    warm_start: Literal["none", "theory"] = "none"
     workers: _Count = 1
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
     storage: str | None = None
@@ -419,6 +420,8 @@ def metric_names(config: StudyConfig) -> tuple[str, ...]:
     names = ["retention", "attenuation", "elbo", "distortion", "rate"]
     for layer in range(1, layers + 1):
         names += [f"{kind}_{layer}" for kind in ("rate", "information", "active_units")]
+    names += [f"distortion_skip_{k}" for k in range(1, layers)]
+    names += [f"explained_skip_{k}" for k in range(layers)]
     if config.data.ood_validation:
         names += ["auroc", "auroc_worst"]
     for entry in config.data.ood_validation:

@@ -6,14 +6,15 @@ import math
 import re
 
 _LAYERED = re.compile(r"(rate|information|active_units)_([0-9]+)")
+_SKIPPING = re.compile(r"(distortion|explained)_skip_([0-9]+)")
 _NATS = ("retention", "elbo", "distortion", "rate", "information")
 _NAMES = {"elbo": "ELBO", "auroc": "AUROC", "auroc_worst": "AUROC, worst set"}
 
 
 def metric_unit(metric: str) -> str | None:
     """The unit of a metric, `nats`, or None where it has none."""
-    layered = _LAYERED.fullmatch(metric)
-    return "nats" if (layered[1] if layered else metric) in _NATS else None
+    match = _LAYERED.fullmatch(metric) or _SKIPPING.fullmatch(metric)
+    return "nats" if (match[1] if match else metric) in _NATS else None
 
 
 def metric_name(metric: str) -> str:
@@ -21,6 +22,10 @@ def metric_name(metric: str) -> str:
     layered = _LAYERED.fullmatch(metric)
     if layered:
         return f"{layered[1].replace('_', ' ')}, layer {layered[2]}"
+    skipping = _SKIPPING.fullmatch(metric)
+    if skipping:
+        what = "explained share" if skipping[1] == "explained" else skipping[1]
+        return f"{what}, z_{skipping[2]} and below from the prior" if skipping[2] != "0" else what
     if metric.startswith("auroc."):
         return ", ".join(["AUROC", *metric.split(".")[1:]])
     return _NAMES.get(metric, metric.replace("_", " "))

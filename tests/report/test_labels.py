@@ -15,6 +15,9 @@ from allocsearch.report.labels import format_duration, format_metric, metric_lab
         ("elbo", "ELBO (nats)"),
         ("information_3", "information, layer 3 (nats)"),
         ("active_units_1", "active units, layer 1"),
+        ("distortion_skip_2", "distortion, z_2 and below from the prior (nats)"),
+        ("explained_skip_0", "explained share"),
+        ("explained_skip_1", "explained share, z_1 and below from the prior"),
         ("auroc.Omniglot.llr_1", "AUROC, Omniglot, llr_1"),
     ],
 )
