@@ -312,8 +312,8 @@ def scalarised(prediction: Prediction, weight: float = 0.5) -> Array:
     return value
 
 
-def optimal_allocation(chain: GaussianChain, lattice: Lattice, weight: float = 0.5) -> Allocation:
-    """The allocation of a lattice with the largest `scalarised` value; its ratio is r*.
+def optimum(prediction: Prediction, weight: float = 0.5) -> int:
+    """The row with the largest `scalarised` value.
 
     Of those that tie (to 1e-12) the one with the most retention, then with the widest lower
     layers.
@@ -321,31 +321,43 @@ def optimal_allocation(chain: GaussianChain, lattice: Lattice, weight: float = 0
     Raises:
         ValueError: If `weight` is negative or not finite.
     """
-    prediction = predict(chain, lattice_dims(lattice))
     values = scalarised(prediction, weight)
     best = np.flatnonzero(values >= values.max() * (1 - 1e-12))
     most = prediction.retention[best]
-    # The lattice is in lexicographic order: the last one has the widest lower layers.
-    chosen = best[np.flatnonzero(most >= most.max() * (1 - 1e-12))[-1]]
-    return _allocation(prediction.dims[chosen])
+    widest = best[most >= most.max() * (1 - 1e-12)]
+    return int(widest[np.lexsort(prediction.dims[widest].T[::-1])[-1]])
 
 
-def predicted_front(chain: GaussianChain, lattice: Lattice) -> tuple[Allocation, ...]:
-    """The Pareto front of a lattice: most retention, least attenuation.
+def front(prediction: Prediction) -> NDArray[np.int64]:
+    """The rows of the Pareto front: most retention, least attenuation.
 
     Of allocations that tie in both, the one with the widest lower layers stands for all.
 
     Returns:
-        In falling order of retention, so from bottom-heavy to balanced.
+        `(f,)`, in falling order of retention, so from bottom-heavy to balanced.
     """
-    prediction = predict(chain, lattice_dims(lattice))
     # Rounded, so that equal sums in another order are equal.
     retention = np.round(prediction.retention, 10)
     attenuation = np.round(prediction.attenuation, 10)
-    order = np.lexsort((-np.arange(len(retention)), attenuation, -retention))
+    order = np.lexsort((*-prediction.dims.T[::-1], attenuation, -retention))
     least = np.minimum.accumulate(attenuation[order])
-    front = order[np.concatenate(([True], attenuation[order][1:] < least[:-1]))]
-    return tuple(_allocation(prediction.dims[i]) for i in front)
+    return order[np.concatenate(([True], attenuation[order][1:] < least[:-1]))]
+
+
+def optimal_allocation(chain: GaussianChain, lattice: Lattice, weight: float = 0.5) -> Allocation:
+    """The `optimum` of all allocations of a lattice; its ratio is r*.
+
+    Raises:
+        ValueError: If `weight` is negative or not finite.
+    """
+    prediction = predict(chain, lattice_dims(lattice))
+    return _allocation(prediction.dims[optimum(prediction, weight)])
+
+
+def predicted_front(chain: GaussianChain, lattice: Lattice) -> tuple[Allocation, ...]:
+    """The `front` of all allocations of a lattice."""
+    prediction = predict(chain, lattice_dims(lattice))
+    return tuple(_allocation(prediction.dims[i]) for i in front(prediction))
 
 
 def sample(
