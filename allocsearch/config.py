@@ -345,7 +345,7 @@ class TrainingSection(_Section):
     epochs: _Count = 20
     batch_size: _Size = 128
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    kl: Literal["analytic", "sampled"] = "analytic"
+    kl: Literal["sampled", "analytic"] = "sampled"
     kl_warmup: _Share = 0.25
     free_nats: Annotated[float, Field(ge=0)] = 2.0
     free_nats_hold: _Share = 0.42
