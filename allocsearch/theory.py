@@ -205,8 +205,9 @@ def chain_from_data(data: ArrayLike, budget: int) -> GaussianChain:
     eigenvalues = np.array(covariance_eigenvalues(rows))
     rest = eigenvalues[budget:]
     noise = float(np.mean(rows * (1 - rows))) + (float(rest.mean()) if rest.size else 0.0)
-    if noise <= 0 or eigenvalues[0] <= 0:
-        what = "constant" if eigenvalues[0] <= 0 else "binary with no more pixels than the budget"
+    constant = not np.ptp(rows, axis=0).any()
+    if noise <= 0 or constant:
+        what = "constant" if constant else "binary with no more pixels than the budget"
         raise ValueError(f"no chain follows from data that is {what}")
     kept = eigenvalues**2 / (eigenvalues + noise)
     return GaussianChain(tuple(eigenvalues), noise, float(kept.sum() / eigenvalues.sum()))

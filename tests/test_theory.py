@@ -243,6 +243,8 @@ def test_bad_input_is_refused():
         chain_from_data([[0.0, 2.0], [1.0, 0.0]], 2)
     with pytest.raises(ValueError, match="constant"):
         chain_from_data(np.full((9, 3), 0.5), 2)
+    with pytest.raises(ValueError, match="constant"):
+        chain_from_data(np.full((9, 3), 7 / 255), 2)
     with pytest.raises(ValueError, match="binary"):
         chain_from_data([[0.0, 1.0], [1.0, 0.0]], 2)
     with pytest.raises(ValueError, match="n and samples"):

@@ -61,11 +61,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table of trials."""
+    """A row of the table of trials; `warm_start` says where on the predicted front it lies."""
 
     cells: tuple[Cell, ...]
     on_front: bool
     recommended: bool
+    warm_start: str
 
 
 def write_page(record: StudyRecord) -> Path:
@@ -175,7 +176,8 @@ def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:
         _number(values["duration_s"], format_duration(values["duration_s"])),
         Cell(values["state"]),
     )
-    return Row(cells, values["on_front"], values["recommended"])
+    warm_start = "" if pd.isna(values["warm_start"]) else f"predicted {values['warm_start']}"
+    return Row(cells, values["on_front"], values["recommended"], warm_start)
 
 
 def _number(value: float, text: str) -> Cell:

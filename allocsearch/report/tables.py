@@ -20,7 +20,8 @@ def trials_frame(record: StudyRecord) -> pd.DataFrame:
     Columns: `number`, `state`, `allocation` (text), `d_1`, ..., `d_L` (bottom to top; missing
     above a trial's own layers), `ratio`, `seed`, `on_front`, `recommended`, the objectives, all
     other metrics (nats or without unit; missing where not recorded), `duration_s` (seconds),
-    `reason`, `retry_of`.
+    `reason`, `retry_of`, `warm_start` (`knee` or `end` of the predicted front, for a trial that
+    comes from there).
     """
     front = pareto_front(record)
     objectives = record.config.study.parsed_objectives
@@ -58,6 +59,7 @@ def trials_frame(record: StudyRecord) -> pd.DataFrame:
     add("duration_s", [t.duration for t in trials], "float64")
     add("reason", [t.reason for t in trials], "string")
     add("retry_of", [t.retry_of for t in trials], "Int64")
+    add("warm_start", [t.warm_start for t in trials], "string")
     return pd.DataFrame(columns)
 
 

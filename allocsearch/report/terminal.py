@@ -123,7 +123,9 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
             f"{metric_name(objective.metric)} {with_unit(objective.metric, value)}"
             for objective, value in zip(study.parsed_objectives, trial.values, strict=True)
         )
-        mark = "  (knee)" if trial is chosen else ""
+        marks = ["knee"] if trial is chosen else []
+        marks += [f"predicted {trial.warm_start}"] if trial.warm_start else []
+        mark = f"  ({', '.join(marks)})" if marks else ""
         lines.append(f"  trial {trial.number}  {trial.allocation}  {values}{mark}")
     return tuple(lines)
 
@@ -132,6 +134,8 @@ def _running(trial: TrialRecord) -> str:
     parts = [f"trial {trial.number}"]
     if trial.allocation is not None:
         parts.append(str(trial.allocation))
+    if trial.warm_start:
+        parts.append(f"(predicted {trial.warm_start})")
     if "epoch" in trial.progress:
         of = f" of {trial.progress['epochs']:.0f}" if "epochs" in trial.progress else ""
         parts.append(f"epoch {trial.progress['epoch']:.0f}{of}")

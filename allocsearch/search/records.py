@@ -26,6 +26,7 @@ BROKEN_INVARIANTS = "broken_invariants"
 PROVENANCE = "provenance"
 REASON = "reason"
 RETRY_OF = "retry_of"
+WARM_START = "warm_start"
 INTERRUPTED = "interrupted"
 PROGRESS = "progress"
 WORKER = "worker"
@@ -50,6 +51,7 @@ class TrialRecord:
         reason: Why it failed or was interrupted.
         retry_of: The number of the interrupted trial that this one repeats.
         progress: `epoch`, `epochs` and `elbo` of a running trial.
+        warm_start: `knee` or `end` of the predicted front, for a trial that comes from there.
     """
 
     number: int
@@ -65,6 +67,7 @@ class TrialRecord:
     reason: str | None = None
     retry_of: int | None = None
     progress: Mapping[str, float] = field(default_factory=dict)
+    warm_start: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -109,6 +112,7 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         reason=attributes.get(REASON),
         retry_of=attributes.get(RETRY_OF),
         progress=attributes.get(PROGRESS, {}),
+        warm_start=attributes.get(WARM_START),
     )
 
 

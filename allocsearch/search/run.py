@@ -22,6 +22,12 @@ from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search import worker
 from allocsearch.search.identity import is_dead
+from allocsearch.search.prediction import (
+    THEORY_NAME,
+    predict_study,
+    read_prediction,
+    write_prediction,
+)
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.storage import (
@@ -30,7 +36,8 @@ from allocsearch.search.storage import (
     open_study,
     write_atomically,
 )
-from allocsearch.spaces import build_space
+from allocsearch.search.warm_start import WarmStart, warm_starts
+from allocsearch.spaces import Space, build_space
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +59,8 @@ class WorkerError(RuntimeError):
 def prepare(config: StudyConfig, folder: Path) -> None:
     """Make the run folder, or check that an existing one belongs to the same study.
 
-    Everything that can be wrong with the input is found before anything is written.
+    Everything that can be wrong with the input is found before anything is written. What the
+    chain predicts from the data is written to `theory.json`, where it predicts anything.
 
     Raises:
         InputError: If data is missing or too small, or the folder belongs to another study.
@@ -74,6 +82,12 @@ def prepare(config: StudyConfig, folder: Path) -> None:
     # What an existing run goes on with is written once that run is known to be possible.
     if not (folder / CONFIG_NAME).exists():
         write_atomically(folder / CONFIG_NAME, config.to_toml())
+    if not (folder / THEORY_NAME).exists():
+        try:
+            write_prediction(predict_study(config, data.train.values), folder)
+        except InputError as error:
+            # The trials do not need it.
+            logger.warning("no prediction: %s", error)
 
 
 def _widest(config: StudyConfig) -> int:
@@ -137,7 +151,8 @@ def run_study(
     with _locked(folder):
         study = open_study(config, folder, create=True)
         requeue(study, config, is_dead, "the worker died")
-        fill(study, config, build_space(config.search_space))
+        space = build_space(config.search_space)
+        fill(study, config, space, _first_trials(config, folder, space))
         write_atomically(folder / CONFIG_NAME, config.to_toml())
         supervisor = _Supervisor(config, folder, study)
         try:
@@ -159,6 +174,11 @@ def _context() -> ForkServerContext | SpawnContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([worker.__name__])
     return context
+
+
+def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[WarmStart, ...]:
+    prediction = read_prediction(folder) if config.study.warm_start == "theory" else None
+    return warm_starts(prediction, space) if prediction else ()
 
 
 class _Supervisor:

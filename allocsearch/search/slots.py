@@ -7,7 +7,7 @@ worker only, so no race between workers can change how many trials a study ends 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
 
@@ -19,8 +19,17 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.records import INTERRUPTED, REASON, RETRY_OF, SEED, SLOT, WORKER
+from allocsearch.search.records import (
+    INTERRUPTED,
+    REASON,
+    RETRY_OF,
+    SEED,
+    SLOT,
+    WARM_START,
+    WORKER,
+)
 from allocsearch.search.samplers import build_sampler
+from allocsearch.search.warm_start import WarmStart
 from allocsearch.spaces import Space
 
 
@@ -32,11 +41,21 @@ def slot_seed(study_seed: int, slot: int, purpose: int) -> int:
 _TRAINING, _SAMPLING = 0, 1
 
 STOPPED = "stopped"
+# What the repetition of an interrupted trial has of it.
+_KEPT = (SLOT, SEED, WARM_START)
 _LOCK_NAME = ".claim.lock"
 
 
-def fill(study: optuna.Study, config: StudyConfig, space: Space) -> None:
+def fill(
+    study: optuna.Study, config: StudyConfig, space: Space, first: Sequence[WarmStart] = ()
+) -> None:
     """Enqueue the slots that are missing, or take back waiting ones that are too many.
+
+    Args:
+        study: The study.
+        config: Its config.
+        space: Its search space.
+        first: The allocations of the first slots; the same for every call of a study.
 
     Raises:
         InputError: If more trials than `study.trials` have begun.
@@ -56,12 +75,27 @@ def fill(study: optuna.Study, config: StudyConfig, space: Space) -> None:
         _interrupt(study, trial, "taken back: study.trials was lowered")
     held = {trial.user_attrs[SLOT] for trial in counted}
     missing = islice((slot for slot in count() if slot not in held), max(0, wanted - len(counted)))
-    grid = config.study.sampler == "grid"
-    ranks = list(islice(_shuffled(space.size, config.study.seed), wanted if grid else 0))
+    ranks = list(islice(_grid(config, space, first), max(0, wanted - len(first))))
     for slot in missing:
-        params = space.params(space[ranks[slot]]) if grid else {}
-        seed = slot_seed(config.study.seed, slot, _TRAINING)
-        study.enqueue_trial(params, user_attrs={SLOT: slot, SEED: seed})
+        attributes: dict[str, object] = {SLOT: slot}
+        attributes[SEED] = slot_seed(config.study.seed, slot, _TRAINING)
+        params: Mapping[str, object] = {}
+        if slot < len(first):
+            params = first[slot].params
+            attributes[WARM_START] = first[slot].mark
+        elif ranks:
+            params = space.params(space[ranks[slot - len(first)]])
+        study.enqueue_trial(dict(params), user_attrs=attributes)
+
+
+def _grid(config: StudyConfig, space: Space, first: Sequence[WarmStart]) -> Iterator[int]:
+    """The order of a grid, which has `first` behind it already; empty for other samplers."""
+    if config.study.sampler != "grid":
+        return
+    done = {start.allocation for start in first}
+    for i, rank in enumerate(_shuffled(space.size, config.study.seed)):
+        if i >= space.size or not done or space[rank] not in done:
+            yield rank
 
 
 def _shuffled(size: int, seed: int) -> Iterator[int]:
@@ -131,7 +165,7 @@ def requeue(
                 fail(study, trial, f"{reason} ({deaths + 1} attempts)")
                 continue
             # The repetition comes first: killed between the two, the next call sees it.
-            kept = {key: trial.user_attrs[key] for key in (SLOT, SEED)}
+            kept = {key: trial.user_attrs[key] for key in _KEPT if key in trial.user_attrs}
             study.enqueue_trial(_fixed(trial), user_attrs={**kept, RETRY_OF: trial.number})
         _interrupt(study, trial, reason)
 

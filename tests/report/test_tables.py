@@ -37,7 +37,7 @@ def test_columns_come_in_the_stated_order(study):
     start = ["number", "state", "allocation", "d_1", "d_2", "d_3", "ratio", "seed"]
     start += ["on_front", "recommended", "retention", "attenuation", "auroc"]
     assert columns[: len(start)] == start
-    assert columns[-3:] == ["duration_s", "reason", "retry_of"]
+    assert columns[-4:] == ["duration_s", "reason", "retry_of", "warm_start"]
     assert len(columns) == len(set(columns))
 
 

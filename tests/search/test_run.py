@@ -31,7 +31,8 @@ def test_prepare_writes_the_resolved_study(config_of, tmp_path):
     config = config_of()
     prepare(config, tmp_path / "run")
     assert load(tmp_path / "run" / "study.toml") == config
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["study.toml"]
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == ["study.toml", "theory.json"]
 
 
 def test_prepare_goes_on_after_a_kill_before_the_first_file(config_of, tmp_path):
