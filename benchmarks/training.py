@@ -1,5 +1,8 @@
 """Rate of one training step against the core's own matrix-product rate for the same products.
 
+Times are processor times of this process: other load of the machine does not count, though what
+it takes of caches and memory does.
+
 Run: python benchmarks/training.py
 """
 
@@ -21,29 +24,38 @@ from allocsearch.training.loop import train
 _FEATURES = 784
 
 
-def product_shapes(model: HVAE, batch: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The matrix products of one step: forward, weight gradient and input gradient per layer."""
-    shapes = []
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.Linear):
-            n, k = layer.weight.shape
-            shapes += [((batch, k), (k, n)), ((n, batch), (batch, k))]
-            # The gradient by x is not needed.
-            if name != "encoder.0.0":
-                shapes.append(((batch, n), (n, k)))
-    return shapes
+def layers(model: HVAE) -> list[tuple[nn.Linear, bool]]:
+    """The linear layers, and whether the gradient by their input is needed (not by x)."""
+    modules = dict(model.named_modules())
+    return [
+        (layer, name != "encoder.0.0")
+        for name, layer in modules.items()
+        if isinstance(layer, nn.Linear)
+    ]
 
 
 def products(model: HVAE, batch: int) -> Callable[[], None]:
-    """A function that does the matrix products of one step and nothing else."""
-    pairs = [(torch.randn(a), torch.randn(b)) for a, b in product_shapes(model, batch)]
-    outputs: list[Tensor] = [torch.empty(a.shape[0], b.shape[1]) for a, b in pairs]
+    """A function that does the matrix products of one step, in its layouts, and nothing else."""
+    work: list[tuple[Tensor, Tensor, Tensor, bool]] = []
+    for layer, by_input in layers(model):
+        n, k = layer.weight.shape
+        work.append(
+            (torch.randn(batch, k), layer.weight.detach(), torch.randn(batch, n), by_input)
+        )
 
     def run() -> None:
-        for (a, b), out in zip(pairs, outputs, strict=True):
-            torch.mm(a, b, out=out)
+        for x, weight, gradient, by_input in work:
+            torch.mm(x, weight.t())
+            torch.mm(gradient.t(), x)
+            if by_input:
+                torch.mm(gradient, weight)
 
     return run
+
+
+def product_flops(model: HVAE, batch: int) -> int:
+    """Floating point operations of the matrix products of one step."""
+    return sum(2 * batch * layer.weight.numel() * (2 + more) for layer, more in layers(model))
 
 
 def main() -> None:
@@ -51,8 +63,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--allocation", default="64-18-6")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=50)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     section = TrainingSection(epochs=1, batch_size=arguments.batch)
@@ -62,7 +74,7 @@ def main() -> None:
         0, 256, (arguments.batch * arguments.steps, _FEATURES), generator=generator
     ).to(torch.uint8)
     run = products(model, arguments.batch)
-    flops = sum(2 * a[0] * a[1] * b[1] for a, b in product_shapes(model, arguments.batch))
+    flops = product_flops(model, arguments.batch)
 
     step_times, product_times = [], []
     for seed in range(arguments.rounds):
