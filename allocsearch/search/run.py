@@ -22,12 +22,8 @@ from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search import worker
 from allocsearch.search.identity import is_dead
-from allocsearch.search.prediction import (
-    THEORY_NAME,
-    predict_study,
-    read_prediction,
-    write_prediction,
-)
+from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
+from allocsearch.search.predictor import predict_study
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.storage import (

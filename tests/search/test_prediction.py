@@ -12,10 +12,10 @@ from allocsearch.config import InputError, SearchSpaceSection, StudyConfig
 from allocsearch.search.prediction import (
     THEORY_NAME,
     StudyPrediction,
-    predict_study,
     read_prediction,
     write_prediction,
 )
+from allocsearch.search.predictor import predict_study
 from allocsearch.theory import chain_from_data, covariance_eigenvalues, predicted_front
 
 
@@ -121,9 +121,11 @@ def test_it_reads_back_what_it_wrote(tmp_path, prediction):
     assert write_prediction(prediction, tmp_path) == tmp_path / THEORY_NAME
     assert read_prediction(tmp_path) == prediction
     assert [path.name for path in tmp_path.iterdir()] == [THEORY_NAME]
-    (tmp_path / THEORY_NAME).write_text('{"examples": 3')
-    with pytest.raises(InputError, match=r"theory\.json: .*remove the file"):
-        read_prediction(tmp_path)
+    whole = (tmp_path / THEORY_NAME).read_text()
+    for broken in ('{"examples": 3', "[]", whole.replace('"kappa":', '"kappa": 1')):
+        (tmp_path / THEORY_NAME).write_text(broken)
+        with pytest.raises(InputError, match=r"theory\.json: .*remove the file"):
+            read_prediction(tmp_path)
 
 
 @pytest.mark.parametrize(

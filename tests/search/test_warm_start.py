@@ -8,7 +8,8 @@ import torch
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
-from allocsearch.search.prediction import predict_study, read_prediction
+from allocsearch.search.prediction import read_prediction
+from allocsearch.search.predictor import predict_study
 from allocsearch.search.records import WARM_START, read_trial
 from allocsearch.search.run import prepare
 from allocsearch.search.slots import fill, requeue
@@ -133,7 +134,7 @@ def test_a_run_folder_holds_its_prediction(tmp_path: Path):
 
 
 def test_data_without_a_prediction_does_not_stop_a_study(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("allocsearch.search.prediction._MOST_FEATURES", 10)
+    monkeypatch.setattr("allocsearch.search.predictor._MOST_FEATURES", 10)
     prepare(study_config(), tmp_path / "run")
     assert "no prediction: data.id: found 64 features" in caplog.text
     assert (tmp_path / "run" / "study.toml").exists()
