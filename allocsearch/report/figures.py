@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ _GROUPS = (
     ("front", theme.FRONT, 10, "circle", 1.0),
     ("recommended", theme.KNEE, 15, "diamond", 1.0),
 )
+
+_CURVES = (theme.PURPLE, theme.GREEN, theme.ORANGE, theme.SKY)
 
 
 def pareto_pair(frame: pd.DataFrame, x: Objective, y: Objective) -> go.Figure:
@@ -97,16 +100,34 @@ def pareto_3d(
     return figure
 
 
-def metric_by_ratio(frame: pd.DataFrame, metric: str) -> go.Figure:
+def metric_by_ratio(
+    frame: pd.DataFrame, metric: str, curves: Mapping[str, pd.DataFrame] | None = None
+) -> go.Figure:
     """A metric of the complete trials against the allocation's ratio, on a log scale.
 
     Args:
         frame: Trials with `number`, `allocation`, `ratio`, `on_front`, `recommended` and the
             metric.
         metric: Name of the metric.
+        curves: Predictions to draw as lines: by name, `allocation`, `ratio` in rising order and
+            the metric.
     """
     rows = _finite(frame, ["ratio", metric])
     figure = go.Figure()
+    for color, (name, curve) in zip(cycle(_CURVES), (curves or {}).items(), strict=False):
+        figure.add_trace(
+            go.Scatter(
+                x=curve["ratio"],
+                y=curve[metric],
+                customdata=curve[["allocation"]].to_numpy(dtype=object).tolist(),
+                mode="lines",
+                name=name,
+                line={"color": color, "width": 1.5, "dash": "dash"},
+                hovertemplate=f"<b>%{{customdata[0]}}</b>, {name}<br>"
+                f"{metric_label(metric)}: %{{y:.4g}}<extra></extra>",
+                legendrank=1002,
+            )
+        )
     for rank, (name, part) in enumerate(_groups(rows)):
         figure.add_trace(
             go.Scatter(
@@ -122,16 +143,18 @@ def metric_by_ratio(frame: pd.DataFrame, metric: str) -> go.Figure:
         xaxis={
             "type": "log",
             "title": {"text": "ratio r (1 = uniform)"},
-            **_ratio_ticks(rows["ratio"]),
+            **ratio_ticks(
+                [*rows["ratio"], *(r for c in (curves or {}).values() for r in c["ratio"])]
+            ),
         },
         yaxis_title_text=metric_label(metric),
     )
     return figure
 
 
-def _ratio_ticks(ratios: pd.Series[float]) -> dict[str, Any]:
-    """Ticks at 1, 2 and 5 of each decade; plotly would write 0.5 as a small 5."""
-    low, high = float(ratios.min()), float(ratios.max())
+def ratio_ticks(ratios: Sequence[float]) -> dict[str, Any]:
+    """Ticks of a log axis at 1, 2 and 5 of each decade; plotly would write 0.5 as a small 5."""
+    low, high = min(ratios), max(ratios)
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     ticks = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
     # A tick just outside still lies on the axis, which plotly pads.

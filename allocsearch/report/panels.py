@@ -9,11 +9,14 @@ from itertools import combinations
 import pandas as pd
 import plotly.graph_objects as go
 
-from allocsearch.config import Objective
+from allocsearch.config import InputError, Objective
+from allocsearch.report.agreement import agreement_text
 from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
 from allocsearch.report.front import comparable, knee, losses, pareto_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
+from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
 from allocsearch.report.tables import trials_frame
+from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 _CHOSEN = "The recommended allocation and the best one in each objective. Layer 1 is next to x."
@@ -74,7 +77,10 @@ def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     if len(ratios) < 2:
         omitted.append("Metric against ratio: all trials have the same ratio.")
     else:
-        made += _ratios(frame, objectives)
+        prediction, problem = _prediction(record)
+        if problem and any(objective.metric in PREDICTED for objective in objectives):
+            omitted.append(problem)
+        made += _ratios(record, frame, objectives, prediction)
     layers = list(_layers(record, frame))
     if not layers:
         omitted.append("Information per layer: no trial has recorded it.")
@@ -107,16 +113,41 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
         )
 
 
-def _ratios(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
+def _prediction(record: StudyRecord) -> tuple[StudyPrediction | None, str | None]:
+    """What was predicted for the study, or a sentence that says why it is not drawn."""
+    try:
+        prediction = read_prediction(record.folder)
+    except InputError as error:
+        return None, f"Prediction from the data: {error}."
+    if prediction is None:
+        return None, "Prediction from the data: the run folder has none."
+    return prediction, None
+
+
+def _ratios(
+    record: StudyRecord,
+    frame: pd.DataFrame,
+    objectives: tuple[Objective, ...],
+    prediction: StudyPrediction | None,
+) -> Iterator[Panel]:
     for objective in objectives:
         label = metric_label(objective.metric)
+        caption = "Below 1 the bottom layers are wide, above 1 the top ones."
+        curves: dict[str, pd.DataFrame] = {}
+        if prediction is not None and objective.metric in PREDICTED:
+            curves = prediction_curves(prediction)
+            agreement = trial_agreement(record, prediction, objective.metric)
+            caption = (
+                f"{caption} The dashed line is predicted from the data alone, without training. "
+                f"{agreement_text(agreement)}"
+            )
         yield Panel(
             "ratio",
             _heading(f"{metric_name(objective.metric)} against ratio"),
-            "Below 1 the bottom layers are wide, above 1 the top ones.",
+            caption,
             f"Scatter plot of {label} against the ratio of each trial's allocation. The table of "
             "all trials has the numbers.",
-            metric_by_ratio(frame, objective.metric),
+            metric_by_ratio(frame, objective.metric, curves),
         )
 
 

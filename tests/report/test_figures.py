@@ -107,7 +107,7 @@ def test_representatives_are_the_knee_and_the_best_in_each_objective(study):
 def test_whole_study_has_every_panel(study):
     made, omitted = panels(study)
     assert [panel.section for panel in made] == ["front"] * 4 + ["ratio"] * 3 + ["layers"] * 3
-    assert omitted == ()
+    assert omitted == ("Prediction from the data: the run folder has none.",)
     assert all(panel.description and panel.title and panel.caption for panel in made)
 
 
