@@ -22,6 +22,9 @@ from allocsearch.config import ModelSection
 from allocsearch.models.blocks import dense_stage
 from allocsearch.models.likelihoods import LIKELIHOODS
 
+# Log variances stay within this distance of 0, far beyond those of a trained model on ID data.
+_LOG_VAR_LIMIT = 20.0
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -198,8 +201,7 @@ class HVAE(nn.Module):
             features = torch.cat([hidden.expand(*z.shape[:-1], hidden.shape[-1]), z], dim=-1)
         else:
             hidden = features = self.encoder[layer](z)
-        mean, log_var = self.posteriors[layer](features).chunk(2, dim=-1)
-        return Gaussian(mean, log_var), hidden
+        return _gaussian(self.posteriors[layer](features)), hidden
 
     def posteriors_given(self, x: Tensor, latents: Sequence[Tensor]) -> tuple[Gaussian, ...]:
         """The posteriors q(z_1 | x), ..., q(z_l | z_{<l}, x) at latents drawn elsewhere.
@@ -227,11 +229,11 @@ class HVAE(nn.Module):
         priors: list[Gaussian | None] = [None]
         hidden = self.decoder[-1](top)
         for layer in reversed(range(len(latents) - 1)):
-            mean, log_var = self.priors[layer](hidden).chunk(2, dim=-1)
-            z = mean if layer < skip else latents[layer]
+            prior = _gaussian(self.priors[layer](hidden))
+            z = prior.mean if layer < skip else latents[layer]
             hidden = self.decoder[layer](torch.cat([z, hidden], dim=-1) if self.skip else z)
             used.append(z)
-            priors.append(Gaussian(mean, log_var))
+            priors.append(prior)
         return Generation(tuple(priors[::-1]), tuple(used[::-1]), self.output(hidden))
 
     def bound_terms(
@@ -256,6 +258,13 @@ class HVAE(nn.Module):
         )
         log_likelihood = self.likelihood.log_prob(generated.parameters, x)
         return BoundTerms(log_likelihood, kl, generated.priors)
+
+
+def _gaussian(parameters: Tensor) -> Gaussian:
+    """The Gaussian that a head gives: means and log variances side by side, `(..., 2 d_l)`."""
+    mean, log_var = parameters.chunk(2, dim=-1)
+    # Inputs unlike any of the training can ask for variances that overflow.
+    return Gaussian(mean, log_var.clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT))
 
 
 def build_model(allocation: Allocation, features: int, section: ModelSection, seed: int) -> HVAE:

@@ -365,3 +365,19 @@ def test_the_elbo_trains_every_parameter() -> None:
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("extreme", [500.0, -500.0])
+def test_variances_that_would_overflow_give_finite_terms(extreme: float) -> None:
+    model = random_model("3-2-2", skip=True)
+    with torch.no_grad():
+        for head in (*model.posteriors, *model.priors):
+            head.bias[head.out_features // 2 :] = extreme
+    generator = torch.Generator().manual_seed(0)
+    x = torch.bernoulli(torch.full((4, FEATURES), 0.5), generator=generator)
+    latents = model.infer(x, model.draw_noise(4, generator))
+    for k in range(3):
+        terms = model.bound_terms(x, latents, k)
+        assert torch.isfinite(terms.bound()).all()
+    for latent, prior in zip(latents, terms.priors, strict=True):
+        assert torch.isfinite(latent.analytic_kl(prior)).all()
