@@ -235,6 +235,42 @@ def train(
     print(folder)
 
 
+@app.command()
+def theory(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, TOML or YAML.")],
+    overrides: _Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write to; without it runs/NAME-theory."),
+    ] = None,
+) -> None:
+    """Predict retention, attenuation and the front from the ID data alone, without training.
+
+    Writes theory.html, and theory.png where kaleido and a browser are installed.
+
+    Example: `allocsearch theory studies/quickstart.toml`
+    """
+    from allocsearch.report.theory_page import write_prediction_image, write_prediction_page
+    from allocsearch.report.theory_text import prediction_text
+    from allocsearch.search.prediction import write_prediction
+    from allocsearch.search.predictor import load_and_predict
+
+    config = load(study, overrides or ())
+    name = config.study.name
+    folder = out or Path("runs") / f"{name}-theory"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: not a folder; choose another --out")
+    prediction = load_and_predict(config)
+    Console().print(prediction_text(prediction, name), soft_wrap=True, highlight=False)
+    print()
+    print(write_prediction(prediction, folder))
+    print(write_prediction_page(prediction, name, folder))
+    try:
+        print(write_prediction_image(prediction, name, folder))
+    except RuntimeError as error:
+        print(f"{folder}: no theory.png: {error}", file=sys.stderr)
+
+
 def main() -> NoReturn:
     """Run the command line; one line and an exit code for whatever goes wrong."""
     try:
