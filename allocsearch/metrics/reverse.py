@@ -119,7 +119,7 @@ def reverse_log_density(
     rows = max(1, _BLOCK // ((proposals + 1) * used_draws * sum(widths)))
     for half in range(2):
         other = torch.arange(1 - half, n, 2)
-        paths, location, scale = _standardised(layers, other)
+        paths, location, scale = _standardised(layers, other, used_draws)
         inputs = torch.cat((paths[..., p:], ones), -1)
         reverse = _Reverse.fit(inputs[other].flatten(0, 1), paths[other, :, :p].flatten(0, 1))
         for used in torch.split(torch.arange(half, n, 2), rows):
@@ -132,7 +132,7 @@ def reverse_log_density(
             proposed = center + drawn @ reverse.factor.T
             top = paths[used, None, :used_draws, p:].expand(-1, proposals + 1, -1, -1)
             path = torch.cat((torch.cat((generating, proposed), 1), top), -1)
-            s, m = scale[used, None, :used_draws], location[used, None, :used_draws]
+            s, m = scale[used, None], location[used, None]
             latents = torch.split((path * s + m).flatten(1, 2), widths, -1)
             joint = path_log_density(latents, used).double()
             standard = torch.cat((standard.reshape_as(generating), drawn), 1)
@@ -143,7 +143,9 @@ def reverse_log_density(
     return estimate
 
 
-def _standardised(layers: Sequence[LayerDraws], fitted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _standardised(
+    layers: Sequence[LayerDraws], fitted: Tensor, used: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The draws of all layers, standardised by their moments given x.
 
     The moments of layer 1 are those of q(z_1 given x). Those of the layers above are estimated
@@ -153,9 +155,11 @@ def _standardised(layers: Sequence[LayerDraws], fitted: Tensor) -> tuple[Tensor,
     Args:
         layers: Layers 1 to l.
         fitted: Indices of the examples that the control variate is fitted to.
+        used: The first draws, whose moments are given.
 
     Returns:
-        Standardised draws, means and standard deviations, each `(n, S, d_1 + ... + d_l)`, float64.
+        Standardised draws, `(n, S, d_1 + ... + d_l)`, and means and standard deviations of the
+        used ones, each `(n, used, d_1 + ... + d_l)`; float64.
     """
     samples = layers[-1].z.shape[1]
     others = samples - 1
@@ -167,7 +171,7 @@ def _standardised(layers: Sequence[LayerDraws], fitted: Tensor) -> tuple[Tensor,
             location = mean.expand(-1, samples, -1)
             scale = variance.sqrt().expand(-1, samples, -1)
         else:
-            below = torch.cat(standard, -1)
+            below = torch.cat(standard, -1) if len(standard) > 1 else standard[0]
             inputs = (below - below.mean(1, keepdim=True))[fitted].flatten(0, 1)
             centered = mean - mean.mean(1, keepdim=True)
             weight = _regression(inputs, centered[fitted].flatten(0, 1))
@@ -179,7 +183,7 @@ def _standardised(layers: Sequence[LayerDraws], fitted: Tensor) -> tuple[Tensor,
             scale = (between + within).sqrt()
         moments.append((location, scale))
         standard.append((layer.z.double() - location) / scale)
-    means, scales = zip(*moments, strict=True)
+    means, scales = zip(*((m[:, :used], s[:, :used]) for m, s in moments), strict=True)
     return torch.cat(standard, -1), torch.cat(means, -1), torch.cat(scales, -1)
 
 
