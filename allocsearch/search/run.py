@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -142,17 +143,17 @@ def run_study(
     Raises:
         InputError: If another run holds the folder, or more trials have begun than are wanted.
         WorkerError: If the workers die before they begin a trial.
-        KeyboardInterrupt: After SIGINT, once the workers have put their trials back.
+        KeyboardInterrupt: After SIGINT or SIGTERM, once the workers have put their trials back.
     """
-    with _locked(folder):
+    with _locked(folder), _interrupts() as interrupts:
         study = open_study(config, folder, create=True)
         requeue(study, config, is_dead, "the worker died")
         space = build_space(config.search_space)
         fill(study, config, space, _first_trials(config, folder, space))
         write_atomically(folder / CONFIG_NAME, config.to_toml())
-        supervisor = _Supervisor(config, folder, study)
+        supervisor = _Supervisor(config, folder, study, interrupts)
         try:
-            while True:
+            while not interrupts:
                 record = read_study(study, config, folder)
                 on_poll(record)
                 if record.finished >= config.study.trials:
@@ -160,6 +161,27 @@ def run_study(
                 supervisor.tend(record)
         finally:
             supervisor.stop()
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM; the caller looks at them when nothing is half done.
+
+    Cut off in the middle of a transaction, this process would hold the database against its own
+    workers. Only the main thread gets signals; in any other the list stays empty.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _context() -> ForkServerContext | SpawnContext:
@@ -180,7 +202,10 @@ def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[Warm
 class _Supervisor:
     """Keeps as many worker processes as there is work for."""
 
-    def __init__(self, config: StudyConfig, folder: Path, study: optuna.Study) -> None:
+    def __init__(
+        self, config: StudyConfig, folder: Path, study: optuna.Study, interrupts: list[int]
+    ) -> None:
+        self._interrupts = interrupts
         self._config = config
         self._folder = folder
         self._study = study
@@ -237,11 +262,11 @@ class _Supervisor:
         for process in self._processes:
             process.terminate()
         deadline = time.monotonic() + _GRACE
-        try:
-            for process in self._processes:
-                process.join(max(0.0, deadline - time.monotonic()))
-        except KeyboardInterrupt:
-            logger.debug("no more grace time")
+        heard = len(self._interrupts)
+        while alive := [process for process in self._processes if process.is_alive()]:
+            if time.monotonic() > deadline or len(self._interrupts) > heard:
+                break
+            wait([process.sentinel for process in alive], timeout=_POLL)
         for process in self._processes:
             if process.is_alive():
                 logger.warning("worker %s did not stop in time and is killed", process.pid)
