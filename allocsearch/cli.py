@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -71,19 +73,36 @@ def run(
     changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
     config = load(study, changes)
     folder = runs / config.study.name
-    # A plain kill is an interruption too: workers put their trials back either way.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        from allocsearch.search.run import prepare
+    received: list[int] = []
 
-        prepare(config, folder)
-        _run(config, folder)
+    def interrupt(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        # Libraries swallow what is raised while they are being imported, or turn it into more.
+        if received:
+            raise KeyboardInterrupt
+
+    # A plain kill is an interruption too: workers put their trials back either way.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        try:
+            from allocsearch.search.run import prepare
+
+            prepare(config, folder)
+            check()
+            _run(config, folder, check)
+        except Exception:
+            check()
+            raise
     except KeyboardInterrupt:
         print("Interrupted; what had finished is kept. The same command goes on.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _run(config: StudyConfig, folder: Path) -> None:
+def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
     from allocsearch.report.live import PlainProgress, live_view
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
@@ -91,6 +110,7 @@ def _run(config: StudyConfig, folder: Path) -> None:
     from allocsearch.search.records import StudyRecord
     from allocsearch.search.run import run_study
 
+    check()
     console = Console()
     start = time.monotonic()
     if console.is_terminal:

@@ -58,7 +58,7 @@ def command() -> Callable[..., Ended]:
 @pytest.fixture
 def main_here(monkeypatch, capfd) -> Iterator[Callable[..., Ended]]:
     """Run the command line in this process: the same errors and exit codes, no imports to pay."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def call(*arguments: object) -> Ended:
         from allocsearch.cli import main
@@ -71,7 +71,8 @@ def main_here(monkeypatch, capfd) -> Iterator[Callable[..., Ended]]:
         return Ended(ended.value.code or 0, out, err)
 
     yield call
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
