@@ -1,0 +1,58 @@
+"""The schema of study files: loading, overrides, and errors that name file, field and allowed."""
+
+from __future__ import annotations
+
+from allocsearch.config.data import (
+    FILE_SOURCES,
+    HELD_OUT,
+    SHIFTS,
+    SOURCES,
+    DataSection,
+    Shift,
+    ShiftName,
+    Source,
+    SourceName,
+)
+from allocsearch.config.errors import InputError, mistake
+from allocsearch.config.evaluation import EvaluationSection
+from allocsearch.config.files import read_file
+from allocsearch.config.loading import load
+from allocsearch.config.mistakes import first_mistake
+from allocsearch.config.model import ModelSection
+from allocsearch.config.names import metric_names, score_names
+from allocsearch.config.objective import Objective
+from allocsearch.config.resolved import StudyConfig
+from allocsearch.config.search_space import SearchSpaceSection
+from allocsearch.config.section import Section
+from allocsearch.config.study import SamplerName, StudySection
+from allocsearch.config.training import TrainingSection
+from allocsearch.config.yaml_text import format_yaml
+
+__all__ = [
+    "FILE_SOURCES",
+    "HELD_OUT",
+    "SHIFTS",
+    "SOURCES",
+    "DataSection",
+    "EvaluationSection",
+    "InputError",
+    "ModelSection",
+    "Objective",
+    "SamplerName",
+    "SearchSpaceSection",
+    "Section",
+    "Shift",
+    "ShiftName",
+    "Source",
+    "SourceName",
+    "StudyConfig",
+    "StudySection",
+    "TrainingSection",
+    "first_mistake",
+    "format_yaml",
+    "load",
+    "metric_names",
+    "mistake",
+    "read_file",
+    "score_names",
+]

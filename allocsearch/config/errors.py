@@ -1,0 +1,44 @@
+"""What is said about input that cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Sequence
+
+from pydantic_core import PydanticCustomError
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message is one line that says how to mend it."""
+
+    def __init__(self, message: str) -> None:
+        # Names of files and keys come from the user, and may hold line ends or worse.
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+
+
+def mistake(key: str, message: str) -> PydanticCustomError:
+    """A validation error about `key` of the section that is being validated."""
+    return PydanticCustomError("mistake", "{message}", {"key": key, "message": message})
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 80
+
+
+def shown(value: object) -> str:
+    """What was found, in at most 80 characters."""
+    try:
+        # Unlike repr, this ends soon for lists in lists in lists.
+        text = _SHORT.repr(value)
+    except ValueError:
+        return "a number of too many digits"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def suggestion(found: str, allowed: Sequence[str], problem: str) -> str:
+    """`problem`, the allowed name nearest to `found` where one is near, and all allowed names."""
+    near = difflib.get_close_matches(found, allowed, 1, 0.6)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{problem}.{hint} Allowed: {', '.join(allowed)}."

@@ -1,0 +1,86 @@
+"""What pydantic found wrong, in the words of the file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from allocsearch.config.errors import shown, suggestion
+from allocsearch.config.section import Section
+
+
+def first_mistake(error: ValidationError, model: type[Section]) -> tuple[str, str]:
+    """The dotted key and the message, one line each, of the first thing that is wrong.
+
+    Args:
+        error: What was raised by the validation of `model`.
+        model: What the whole content was read as; the allowed keys are looked up in it.
+    """
+    # An unknown key is named first: it is often the cause of a missing one.
+    details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = details[0]
+    where, section = _place(model, [str(part) for part in first["loc"]])
+    context = first.get("ctx", {})
+    if first["type"] == "mistake":
+        where += [context["key"]]
+        message = context["message"]
+    elif first["type"] == "extra_forbidden":
+        allowed = _keys(section)
+        names = [".".join((*where[:-1], key)) for key in allowed]
+        near = difflib.get_close_matches(".".join(where), names, 1, 0.6)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        message = f"unknown key.{hint} Allowed: {', '.join(allowed)}."
+    elif first["type"] == "missing":
+        message = "missing; it has no default"
+    elif first["type"] == "value_error":
+        message = str(context["error"])
+    elif first["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        found = shown(first["input"])
+        message = suggestion(found.strip("'"), choices, f"found {found}")
+    elif first["type"] == "model_type":
+        keys = ", ".join(_keys(section))
+        message = f"found {shown(first['input'])}; allowed: a section with {keys}"
+    else:
+        rule = first["msg"][0].lower() + first["msg"][1:]
+        # A list of the file is a tuple here.
+        message = f"found {shown(first['input'])}; {rule.replace('tuple', 'list')}"
+    more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
+    return ".".join(where), " ".join(f"{message}{more}".split())
+
+
+def _place(model: type[Section], location: Sequence[str]) -> tuple[list[str], type[Section]]:
+    """The keys of a location, and the innermost section that it names."""
+    where: list[str] = []
+    section, members = model, [model]
+    for part in location:
+        chosen = [member for member in members if member.__name__ == part]
+        if len(members) > 1 and chosen:
+            # The member of a union that was chosen is no key of the file.
+            section, members = chosen[0], chosen
+            continue
+        where.append(part)
+        if part in section.model_fields:
+            members = list(_models(section.model_fields[part].annotation))
+            section = members[0] if members else section
+    return where, section
+
+
+def _keys(section: type[Section]) -> list[str]:
+    return [*section.model_fields, *section.file_keys]
+
+
+def _models(annotation: Any) -> Iterator[type[Section]]:  # noqa: ANN401
+    """The sections that a type annotation mentions."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        if issubclass(annotation, Section):
+            yield annotation
+        return
+    for argument in typing.get_args(annotation):
+        yield from _models(argument)

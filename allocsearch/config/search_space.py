@@ -1,0 +1,89 @@
+"""The section `search_space`: which allocations can be proposed."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, model_validator
+
+from allocsearch.allocation import Allocation, Lattice
+from allocsearch.config.errors import mistake
+from allocsearch.config.section import Count, Counts, Floats2, Section, one_or_more
+
+
+class SearchSpaceSection(Section):
+    """Which allocations can be proposed."""
+
+    file_keys: ClassVar[tuple[str, ...]] = ("file",)
+
+    kind: Literal["ratio", "simplex", "table"] = "simplex"
+    budget: Count
+    layers: Counts = (3,)
+    min_dim: Count = 1
+    step: Count = 1
+    max_dim: Counts | None = None
+    ratio_range: Floats2 = (0.1, 10.0)
+    allocations: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.layers)) != len(self.layers):
+            raise mistake("layers", f"found {list(self.layers)}; each number of layers once")
+        if self.kind == "table":
+            self._check_table()
+            # A resolved study states what follows from its table.
+            object.__setattr__(self, "layers", self.layer_counts)
+            return self
+        if self.allocations:
+            raise mistake("allocations", f"only a table has these, and kind is {self.kind!r}")
+        low, high = self.ratio_range
+        if not 0 < low < high:
+            raise mistake("ratio_range", f"found [{low}, {high}]; allowed: 0 < low < high")
+        try:
+            self.lattices()
+        except ValueError as error:
+            key = str(error).split()[0]
+            raise mistake(
+                key if key in type(self).model_fields else "budget", str(error)
+            ) from None
+        return self
+
+    def _check_table(self) -> None:
+        if not self.allocations:
+            raise mistake("allocations", "a table needs at least one, for example ['64-18-6']")
+        for text in self.allocations:
+            try:
+                found = Allocation.parse(text)
+            except ValueError as error:
+                raise mistake("allocations", str(error)) from None
+            if found.budget != self.budget:
+                message = f"{text} sums to {found.budget}, not to the budget {self.budget}"
+                raise mistake("allocations", message)
+        if len(set(self.allocations)) != len(self.allocations):
+            raise mistake("allocations", "an allocation stands twice")
+        if "layers" in self.model_fields_set:
+            for text in self.allocations:
+                if text.count("-") + 1 not in self.layers:
+                    message = f"{text} does not have {' or '.join(map(str, self.layers))} layers"
+                    raise mistake("allocations", message)
+
+    @property
+    def layer_counts(self) -> tuple[int, ...]:
+        """Every number of layers that an allocation of this space can have, ascending."""
+        if self.kind == "table":
+            return tuple(sorted({text.count("-") + 1 for text in self.allocations}))
+        return tuple(sorted(self.layers))
+
+    def lattices(self) -> dict[int, Lattice]:
+        """The lattice of allocations for each number of layers (not for a table).
+
+        Raises:
+            ValueError: If one of them is empty.
+        """
+        return {n: self._lattice(n) for n in sorted(self.layers)}
+
+    def _lattice(self, layers: int) -> Lattice:
+        caps = self.max_dim
+        if caps is not None and len(caps) == 1:
+            caps = caps * layers
+        return Lattice(self.budget, layers, self.step, self.min_dim, caps)

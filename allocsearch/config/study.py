@@ -1,0 +1,42 @@
+"""The section `study`: what is searched for, and how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from allocsearch.config.errors import shown
+from allocsearch.config.objective import Objective
+from allocsearch.config.section import Count, Section, one_or_more
+
+SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
+
+
+def _objective(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"found {shown(value)}; allowed: max:METRIC or min:METRIC")
+    return str(Objective.parse(value))
+
+
+class StudySection(Section):
+    """What is searched for, and how long."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "study"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    trials: Count = 50
+    objectives: Annotated[
+        tuple[Annotated[str, BeforeValidator(_objective)], ...],
+        BeforeValidator(one_or_more),
+        Field(min_length=1),
+    ] = ("max:retention", "min:attenuation", "max:auroc")
+    sampler: SamplerName = "tpe"
+    warm_start: Literal["none", "theory"] = "none"
+    workers: Count = 1
+    retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
+    storage: str | None = None
+
+    @property
+    def parsed_objectives(self) -> tuple[Objective, ...]:
+        """The objectives with metric and direction apart."""
+        return tuple(Objective.parse(text) for text in self.objectives)
