@@ -23,7 +23,7 @@ from allocsearch.config.names import metric_names, score_names
 from allocsearch.config.objective import Objective
 from allocsearch.config.resolved import StudyConfig
 from allocsearch.config.search_space import SearchSpaceSection
-from allocsearch.config.section import Section
+from allocsearch.config.section import Counts, Section
 from allocsearch.config.study import SamplerName, StudySection
 from allocsearch.config.training import TrainingSection
 from allocsearch.config.yaml_text import format_yaml
@@ -33,6 +33,7 @@ __all__ = [
     "HELD_OUT",
     "SHIFTS",
     "SOURCES",
+    "Counts",
     "DataSection",
     "EvaluationSection",
     "InputError",

@@ -41,7 +41,7 @@ def first_mistake(error: ValidationError, model: type[Section]) -> tuple[str, st
     elif first["type"] == "value_error":
         message = str(context["error"])
     elif first["type"] == "literal_error":
-        choices = re.findall(r"'([^']*)'", context["expected"])
+        choices = re.split(", | or ", context["expected"].replace("'", ""))
         found = shown(first["input"])
         message = suggestion(found.strip("'"), choices, f"found {found}")
     elif first["type"] == "model_type":

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import (
+    Counts,
     DataSection,
     EvaluationSection,
     InputError,
     ModelSection,
+    Section,
     TrainingSection,
-    score_names,
+    first_mistake,
+    format_yaml,
+    mistake,
+    read_file,
 )
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 Format = Literal["toml", "yaml", "json"]
 
 
-class _Exported(BaseModel):
-    """Unknown keys and silent conversions are refused, as in study files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Provenance(_Exported):
+class Provenance(Section):
     """Where an exported allocation came from.
 
     Attributes:
@@ -52,11 +41,11 @@ class Provenance(_Exported):
 
     study: str
     trial: Annotated[int, Field(ge=0)]
-    versions: dict[str, str] = {}
+    versions: Annotated[dict[str, str], Field(default_factory=dict)]
     data_fingerprint: str | None = None
 
 
-class ExportedAllocation(_Exported):
+class ExportedAllocation(Section):
     """An allocation with all that trains it again bit for bit on the same machine.
 
     Attributes:
@@ -71,27 +60,25 @@ class ExportedAllocation(_Exported):
 
     schema_version: Literal[1] = 1
     allocation: str
-    dims: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...],
-        BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
-    ]
+    dims: Counts
     seed: Annotated[int, Field(ge=0)]
     data: DataSection
     model: ModelSection
     training: TrainingSection
     evaluation: EvaluationSection
     provenance: Provenance
-    metrics: dict[str, float] = {}
+    metrics: Annotated[dict[str, float], Field(default_factory=dict)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        parsed = Allocation.parse(self.allocation)
+        try:
+            parsed = Allocation.parse(self.allocation)
+        except ValueError as error:
+            raise mistake("allocation", str(error)) from None
         if parsed.dims != self.dims:
-            raise ValueError(f"allocation {self.allocation} has other dims than {[*self.dims]}")
-        scores = ("auto", *score_names(parsed.layers))
-        if self.evaluation.score not in scores:
-            found = f"evaluation.score: unknown score {self.evaluation.score!r}"
-            raise ValueError(f"{found}. Allowed: {', '.join(scores)}.")
+            message = f"found {[*self.dims]}; allocation {self.allocation} has other dims"
+            raise mistake("dims", message)
+        self.evaluation.check_score(parsed.layers)
         return self
 
     @property
@@ -108,7 +95,7 @@ class ExportedAllocation(_Exported):
 
     def to_yaml(self) -> str:
         """As YAML; `load_export` of it gives an equal object."""
-        return yaml.safe_dump(self._content(), sort_keys=False)
+        return format_yaml(self._content())
 
     def to_json(self) -> str:
         """As JSON; `load_export` of it gives an equal object."""
@@ -157,14 +144,6 @@ def export_trial(
     )
 
 
-_READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    ".toml": ("TOML", tomllib.loads),
-    ".yaml": ("YAML", yaml.safe_load),
-    ".yml": ("YAML", yaml.safe_load),
-    ".json": ("JSON", json.loads),
-}
-
-
 def load_export(path: Path) -> ExportedAllocation:
     """Read an exported allocation; the ending says whether it is TOML, YAML or JSON.
 
@@ -172,52 +151,7 @@ def load_export(path: Path) -> ExportedAllocation:
         InputError: With one line that names the file, the key, what was found and what is allowed.
     """
     try:
-        return ExportedAllocation.model_validate(_read(path))
+        return ExportedAllocation.model_validate(read_file(path))
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_mistake(error)}") from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if path.suffix not in _READERS:
-        found = path.suffix or "no ending"
-        raise InputError(f"{path}: found {found}; allowed: {', '.join(_READERS)}")
-    kind, read = _READERS[path.suffix]
-    try:
-        content = read(path.read_bytes().decode())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; allowed: a readable file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not text (UTF-8)") from None
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: not valid {kind}: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InputError(f"{path}: found {type(content).__name__}; allowed: an export's keys")
-    return content
-
-
-def _first_mistake(error: ValidationError) -> str:
-    """Key and message of the first thing that is wrong, in one line."""
-    # An unknown key is named first: it is often the cause of a missing one.
-    details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-    first = details[0]
-    context = first.get("ctx", {})
-    where = [str(part) for part in first["loc"] if part not in ("Source", "Shift")]
-    found = repr(first["input"])
-    found = found if len(found) <= 80 else f"{found[:77]}..."
-    if first["type"] == "mistake":
-        where.append(context["key"])
-        message = context["message"]
-    elif first["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif first["type"] == "missing":
-        message = "missing"
-    elif first["type"] == "value_error":
-        message = str(context["error"])
-    elif first["type"] == "literal_error":
-        message = f"found {found}; allowed: {context['expected']}"
-    else:
-        message = f"found {found}; {first['msg'][0].lower()}{first['msg'][1:]}"
-    text = f"{'.'.join(where)}: {message}" if where else message
-    return " ".join(text.split())
+        key, message = first_mistake(error, ExportedAllocation)
+        raise InputError(f"{path}: {key}: {message}") from None

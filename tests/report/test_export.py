@@ -115,11 +115,20 @@ def _edited(exported: ExportedAllocation, **changes: object) -> dict[str, object
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 2}, ["schema_version", "found 2", "allowed: 1"]),
-        ({"sed": 3}, ["sed: unknown key"]),
+        ({"schema_version": 2}, ["schema_version: found 2", "Allowed: 1."]),
+        ({"sed": 3}, ["sed: unknown key", "Did you mean seed?", "dims, seed, data"]),
+        (
+            {"model": {"hiden": 3}},
+            ["model.hiden: unknown key", "Did you mean model.hidden?", "depth, skip"],
+        ),
+        ({"model": 3}, ["model: found 3", "a section with inference, "]),
+        (
+            {"data": {"id": "digits", "ood_test": [{"shift": "rotation", "strenght": 1.0}]}},
+            ["data.ood_test.0.strenght: unknown key", "data.ood_test.0.strength?"],
+        ),
         ({"seed": "3"}, ["seed: found '3'", "integer"]),
-        ({"allocation": "1-2-3"}, ["allocation 1-2-3 has other dims than"]),
-        ({"allocation": "1--3"}, ["not an allocation: '1--3'"]),
+        ({"allocation": "1-2-3"}, ["dims: found ", "allocation 1-2-3 has other dims"]),
+        ({"allocation": "1--3"}, ["allocation: not an allocation: '1--3'"]),
         ({"dims": [0, 24]}, ["dims.0: found 0"]),
         ({"metrics": {"elbo": math.nan}}, ["metrics.elbo", "found nan", "finite"]),
         ({"evaluation": {"score": "llr_7"}}, ["evaluation.score: unknown score 'llr_7'", "llr_1"]),
@@ -143,15 +152,15 @@ def test_mistakes_are_one_line_that_names_file_and_key(tmp_path, exported, chang
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("best.txt", b"", "found .txt; allowed: .toml, .yaml, .yml, .json"),
+        ("best.txt", b"", "found .txt; allowed: a readable .toml, .yaml, .yml or .json"),
         ("best", b"", "found no ending"),
         ("best.toml", b"a = ", "not valid TOML"),
         ("best.yaml", b"a: [", "not valid YAML"),
         ("best.yaml", b"!!python/object/apply:os.system [id]", "not valid YAML"),
         ("best.json", b"{", "not valid JSON"),
         ("best.json", b"[" * 100_000, "not valid JSON"),
-        ("best.json", b"[1]", "found list"),
-        ("best.yaml", b"1: 2", "allowed: an export's keys"),
+        ("best.json", b"[1]", "found [1]; allowed: keys with values"),
+        ("best.yaml", b"1: 2", "found {1: 2}; allowed: keys with values"),
         ("best.toml", b"\xff\xfe\x00", "not text"),
         ("best.json", b"{}", "missing"),
     ],
