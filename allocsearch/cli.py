@@ -23,7 +23,6 @@ from allocsearch.search.storage import StorageError
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Search how a hierarchical VAE splits a fixed latent budget across its layers.",
@@ -294,14 +293,19 @@ def theory(
 def main() -> NoReturn:
     """Run the command line; one line and an exit code for whatever goes wrong."""
     try:
-        app()
+        # Alone, the command shows what it can do.
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        context: typer.Context | None = getattr(error, "ctx", None)
+        hint = f"; see {context.command_path} --help" if context else ""
+        _fail(error.format_message().rstrip(".") + hint, BAD_INPUT)
     except (InputError, StorageError) as error:
         _fail(str(error), BAD_INPUT)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}", FAILED)
     except (RuntimeError, OptunaError, SQLAlchemyError) as error:
         _fail(str(error).partition("\n")[0] or type(error).__name__, FAILED)
-    sys.exit(0)
+    sys.exit(code)
 
 
 def _fail(message: str, code: int) -> NoReturn:

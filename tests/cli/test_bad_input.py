@@ -240,3 +240,31 @@ def test_misuse_of_the_command(arguments, main_here):
     assert (ended.code, ended.out) == (2, "")
     assert "Usage: allocsearch" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["run"], ["'STUDY'", "allocsearch run --help"]),
+        (["run", "study.toml", "--bogus", "1"], ["--bogus", "allocsearch run --help"]),
+        (["run", "study.toml", "more"], ["(more)", "allocsearch run --help"]),
+        (["run", "study.toml", "--workers"], ["--workers", "requires an argument"]),
+        (["run", "study.toml", "--workers", "0"], ["--workers", "greater than or equal to 1"]),
+        (["run", "study.toml", "--workers", "two"], ["--workers", "valid integer"]),
+        (["export", "runs", "--format", "xml"], ["--format", "'xml'", "'toml', 'yaml', 'json'"]),
+        (["rum"], ["'rum'", "allocsearch --help"]),
+        (["--bogus"], ["--bogus", "allocsearch --help"]),
+    ],
+)
+def test_usage(arguments, parts, main_here):
+    _check_one_line(main_here(*arguments), *parts)
+
+
+def test_usage_through_the_real_command(tmp_path, command):
+    _check_one_line(command("run", "--bogus", cwd=tmp_path), "--bogus")
+
+
+def test_alone_the_command_shows_its_help(main_here):
+    alone = main_here()
+    assert (alone.code, alone.err) == (0, "")
+    assert alone == main_here("--help")
