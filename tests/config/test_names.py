@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from allocsearch.config import load, metric_names, score_names
+
+
+def test_metrics_and_scores_by_name(study):
+    loaded = load(study)
+    assert score_names(1) == ("negative_elbo", "kl_1")
+    assert len(set(score_names(4))) == len(score_names(4)) == 1 + 3 + 3 + 4
+    names = metric_names(loaded)
+    assert len(set(names)) == len(names)
+    assert "auroc.inversion.llr_2" in names
+    assert "auroc.inversion.llr_3" not in names
+    for name in names:
+        load(study, [f"study.objectives=['max:{name}']"])
