@@ -23,7 +23,8 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig, load
 from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.metrics.evaluation import Settings, measure
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 from allocsearch.search.storage import write_atomically
 from allocsearch.training.loop import train
 
@@ -60,7 +61,7 @@ def study(epochs: int | None) -> StudyConfig:
 
 def trained(allocation: Allocation, seed: int, config: StudyConfig, data: SearchData) -> HVAE:
     """The trained model, from the weights of an earlier run where there are some."""
-    model = build_model(allocation, data.train.values[0].numel(), config.model, seed)
+    model = build_model(allocation, data.train.shape, config.model, seed)
     path = WEIGHTS / f"{allocation}-{seed}-{config.training.epochs}.safetensors"
     if path.exists():
         model.load_state_dict(safetensors.torch.load(path.read_bytes()))

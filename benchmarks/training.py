@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import train
 
 _FEATURES = 784
@@ -68,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     section = TrainingSection(epochs=1, batch_size=arguments.batch)
-    model = build_model(Allocation.parse(arguments.allocation), _FEATURES, ModelSection(), 0)
+    model = build_model(Allocation.parse(arguments.allocation), (_FEATURES,), ModelSection(), 0)
     generator = torch.Generator().manual_seed(0)
     values = torch.randint(
         0, 256, (arguments.batch * arguments.steps, _FEATURES), generator=generator

@@ -10,7 +10,7 @@ from allocsearch.config.section import Count, Section
 class ModelSection(Section):
     """The HVAE, but for its allocation."""
 
-    inference: Literal["bottom_up"] = "bottom_up"
+    inference: Literal["bottom_up", "top_down"] = "bottom_up"
     blocks: Literal["dense"] = "dense"
     hidden: Count = 256
     depth: Count = 2

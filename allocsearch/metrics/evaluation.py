@@ -23,7 +23,8 @@ from allocsearch.metrics.invariants import broken_invariants
 from allocsearch.metrics.mixture import component_log_density
 from allocsearch.metrics.reverse import LayerDraws, least_examples, reverse_log_density
 from allocsearch.metrics.scores import Evidence, collect_evidence, score_all
-from allocsearch.models.hvae import HVAE, Latent
+from allocsearch.models.gaussian import Latent
+from allocsearch.models.hvae import HVAE
 
 # Draws that differ between the two uses of the validation data get seeds that differ.
 _SCORES, _INFORMATION = 0, 1
@@ -118,7 +119,7 @@ def measure(
         brackets,
         metrics["rate"],
         metrics["attenuation"],
-        skip=model.skip,
+        markov=model.markov,
         total_rate_se=float(total_rate.std() / len(total_rate) ** 0.5),
     )
     score = None
@@ -238,25 +239,28 @@ def _brackets(
         ]
         return torch.stack(terms).sum(0).T
 
-    brackets = []
+    brackets: dict[int, InformationBracket] = {}
     with torch.inference_mode():
-        for number, layer in enumerate(layers, 1):
+        for number, index in enumerate(model.order, 1):
             on_batch()
+            layer = layers[index]
+            path = [layers[drawn] for drawn in model.order[:number]]
             if number == 1:
                 parameters = (layer.mean, layer.log_var, layer.z[:, :1])
-                brackets.append(information_bracket(*parameters, total_rate))
+                brackets[index] = information_bracket(*parameters, total_rate)
                 continue
             # Where there is too little for it, the bound is valid, but less tight.
             density = None
             draws = min(_REVERSE_DRAWS, settings.samples)
-            if draws > 2 and len(x) >= least_examples(model.allocation.dims[:number], draws):
+            widths = [drawn.z.shape[-1] for drawn in path]
+            if draws > 2 and len(x) >= least_examples(widths, draws):
                 density = reverse_log_density(
-                    [below.first(draws) for below in layers[:number]],
+                    [drawn.first(draws) for drawn in path],
                     path_log_density,
                     used_draws=2,
                     seed=settings.seed,
                 )
-            brackets.append(
-                information_bracket(layer.mean, layer.log_var, layer.z, total_rate, density)
+            brackets[index] = information_bracket(
+                layer.mean, layer.log_var, layer.z, total_rate, density
             )
-    return brackets
+    return [brackets[index] for index in range(len(layers))]

@@ -16,15 +16,15 @@ def broken_invariants(
     total_rate: float,
     attenuation: float,
     *,
-    skip: bool,
+    markov: bool,
     total_rate_se: float = 0.0,
     sigmas: float = 3.0,
 ) -> tuple[str, ...]:
     """The invariants that do not hold beyond the noise, by name.
 
     `lower_above_upper_l`: lower bound of layer l above its upper bound.
-    `data_processing_l`: lower bound of layer l above the upper bound of layer l - 1; only without
-    skip connections, where x, z_1, ..., z_L is a Markov chain.
+    `data_processing_l`: lower bound of layer l above the upper bound of layer l - 1; only where
+    x, z_1, ..., z_L is a Markov chain.
     `rate_below_information_l`: lower bound of layer l above the total rate.
     `attenuation`: outside [0, 1].
 
@@ -32,7 +32,7 @@ def broken_invariants(
         brackets: One per layer, bottom to top.
         total_rate: Sum of the rates of all layers, nats.
         attenuation: What the study records.
-        skip: Whether the encoder has skip connections.
+        markov: Whether x, z_1, ..., z_L is a Markov chain under q.
         total_rate_se: Standard error of the total rate, nats.
         sigmas: Standard errors of a difference that count as noise.
 
@@ -48,7 +48,7 @@ def broken_invariants(
 
     layers = list(enumerate(brackets, 1))
     broken = [f"lower_above_upper_{i}" for i, b in layers if exceeds(b, b.upper, b.upper_se)]
-    if not skip:
+    if markov:
         broken += [
             f"data_processing_{i}"
             for (i, b), below in zip(layers[1:], brackets, strict=False)

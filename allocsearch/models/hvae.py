@@ -1,17 +1,16 @@
-"""The hierarchical VAE with bottom-up inference.
+"""The hierarchical VAE: its generative side, its bounds, and what inference kinds have in common.
 
-    q(z | x) = q(z_1 | x) q(z_2 | z_1, x) ... q(z_L | z_{L-1}, x)
-    p(x, z)  = p(z_L) p(z_{L-1} | z_L) ... p(z_1 | z_{>1}) p(x | z)
+    p(x, z) = p(z_L) p(z_{L-1} | z_L) ... p(z_1 | z_{>1}) p(x | z)
 
 All of it is a deterministic function of x and standard normal noise. With deterministic skip
-connections the hidden units of the encoder form a path from x to every layer, and those of the
-decoder one from the top to x: the latents join them. Without, every conditional depends on the
-neighbouring layer alone, and x, z_1, ..., z_L is a Markov chain both ways.
+connections the hidden units of the decoder form a path from the top to x, which the latents join.
+Without, every conditional depends on the layer above alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,69 +18,9 @@ from torch import Tensor, nn
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection
-from allocsearch.models.blocks import dense_stage
-from allocsearch.models.likelihoods import LIKELIHOODS
-
-# Log variances stay within this distance of 0, far beyond those of a trained model on ID data.
-_LOG_VAR_LIMIT = 20.0
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """A diagonal Gaussian.
-
-    Attributes:
-        mean: `(..., batch, d_l)`.
-        log_var: Log variances, `(..., batch, d_l)`.
-    """
-
-    mean: Tensor
-    log_var: Tensor
-
-
-@dataclass(frozen=True)
-class Latent:
-    """One layer of an inference pass.
-
-    Attributes:
-        posterior: q(z_l | z_{<l}, x).
-        noise: The standard normal noise of the draw, `(..., batch, d_l)`.
-        z: The draw, mean + noise * standard deviation, `(..., batch, d_l)`.
-    """
-
-    posterior: Gaussian
-    noise: Tensor
-    z: Tensor
-
-    def kl(self, prior: Gaussian | None) -> Tensor:
-        """Log q - log p of each dim of the draw, nats, `(..., batch, d_l)`.
-
-        Its mean over draws is the KL divergence.
-
-        Args:
-            prior: p(z_l | z_{>l}), or None for the standard normal.
-        """
-        # Log q(z) needs no (z - mean) / sd: that is the noise.
-        entropy_terms = torch.addcmul(self.posterior.log_var, self.noise, self.noise)
-        if prior is None:
-            return 0.5 * torch.addcmul(-entropy_terms, self.z, self.z)
-        squared = (self.z - prior.mean).square()
-        scaled = torch.addcmul(prior.log_var, squared, torch.exp(-prior.log_var))
-        return 0.5 * (scaled - entropy_terms)
-
-    def analytic_kl(self, prior: Gaussian | None) -> Tensor:
-        """KL divergence of each dim from the prior in closed form, nats, `(..., batch, d_l)`.
-
-        Args:
-            prior: p(z_l | z_{>l}), or None for the standard normal.
-
-        Reference: Kingma and Welling (2014), appendix B.
-        """
-        mean, log_var = self.posterior.mean, self.posterior.log_var
-        if prior is None:
-            return 0.5 * (mean.square() + torch.exp(log_var) - log_var - 1)
-        squared = torch.exp(log_var) + (mean - prior.mean).square()
-        return 0.5 * (squared * torch.exp(-prior.log_var) + prior.log_var - log_var - 1)
+from allocsearch.models.blocks import Blocks, build_blocks
+from allocsearch.models.gaussian import Gaussian, Latent
+from allocsearch.models.likelihoods import build_likelihood
 
 
 @dataclass(frozen=True)
@@ -91,7 +30,7 @@ class Generation:
     Attributes:
         priors: p(z_l | z_{>l}), bottom to top; None for the top layer, a standard normal.
         latents: The z_l that were decoded, bottom to top.
-        parameters: Parameters of p(x | z), `(..., batch, features * parameters_per_feature)`.
+        parameters: Parameters of p(x | z), `(..., batch, outputs * positions)`.
     """
 
     priors: tuple[Gaussian | None, ...]
@@ -119,36 +58,101 @@ class BoundTerms:
         return self.log_likelihood - sum(kl.sum(-1) for kl in self.kl)
 
 
-class HVAE(nn.Module):
-    """A dense bottom-up HVAE.
+Descent = tuple[tuple[Gaussian | None, ...], tuple[Tensor, ...], Tensor]
+
+
+class HVAE(nn.Module, ABC):
+    """An HVAE; its subclasses are the inference kinds.
 
     Args:
         allocation: Latent dims, bottom to top.
-        features: Size of one flattened example.
+        shape: Of one example: `(d,)`, `(H, W)` or `(C, H, W)`.
         section: Everything else about the model.
+        widths: Dims that the tensors of the latents have room for, bottom to top, each d_l or
+            more; the others are masked, and the model computes what a narrow one does. None: d_l.
 
-    Reference: Havtorn et al. (2021), section 3 (bottom-up inference, deterministic skips).
+    Attributes:
+        order: Indices l - 1 of the layers in the order in which inference draws them.
+        markov: Whether x, z_1, ..., z_L is a Markov chain under q, and I_l cannot rise with l.
+
+    Raises:
+        InputError: If likelihood or blocks cannot be built for such examples or latents.
+        ValueError: If `widths` is not one width for each layer, or below the allocation.
     """
 
-    def __init__(self, allocation: Allocation, features: int, section: ModelSection) -> None:
+    order: tuple[int, ...]
+    markov: bool
+
+    def __init__(
+        self,
+        allocation: Allocation,
+        shape: tuple[int, ...],
+        section: ModelSection,
+        widths: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.allocation = allocation
-        self.features = features
         self.skip = section.skip
-        self.likelihood = LIKELIHOODS[section.likelihood]()
-        dims, hidden = allocation.dims, section.hidden
-        outputs = features * self.likelihood.parameters_per_feature()
+        self.widths = allocation.dims if widths is None else tuple(widths)
+        if len(self.widths) != allocation.layers or any(
+            width < d for width, d in zip(self.widths, allocation.dims, strict=True)
+        ):
+            raise ValueError(f"widths {self.widths} have no room for {allocation}")
+        for layer, (width, d) in enumerate(zip(self.widths, allocation.dims, strict=True)):
+            mask = None if widths is None else (torch.arange(width) < d).float()
+            self.register_buffer(f"mask_{layer}", mask, persistent=False)
+        self.likelihood = build_likelihood(shape, section)
+        blocks = build_blocks(self.widths, self.likelihood, section)
+        self._build_inference(blocks)
+        layers = range(allocation.layers)
+        self.decoder = nn.ModuleList(
+            blocks.decoder(layer, joins_hidden=section.skip and layer < layers[-1])
+            for layer in layers
+        )
+        self.priors = nn.ModuleList(blocks.prior(layer) for layer in layers[:-1])
+        self.output = blocks.output()
 
-        skip = section.skip
-        inputs = [features, *(hidden if skip else d for d in dims[:-1])]
-        self.encoder = nn.ModuleList(dense_stage(i, section) for i in inputs)
-        inputs = [hidden, *(hidden + d if skip else hidden for d in dims[:-1])]
-        heads = zip(inputs, dims, strict=True)
-        self.posteriors = nn.ModuleList(nn.Linear(i, 2 * d) for i, d in heads)
-        inputs = [*(d + hidden if skip else d for d in dims[:-1]), dims[-1]]
-        self.decoder = nn.ModuleList(dense_stage(i, section) for i in inputs)
-        self.priors = nn.ModuleList(nn.Linear(hidden, 2 * d) for d in dims[:-1])
-        self.output = nn.Linear(hidden, outputs)
+    @abstractmethod
+    def _build_inference(self, blocks: Blocks) -> None:
+        """Make the modules of q."""
+
+    @abstractmethod
+    def infer(self, x: Tensor, noise: Sequence[Tensor]) -> tuple[Latent, ...]:
+        """Draw the latents from q(z | x).
+
+        Args:
+            x: From the likelihood's `prepare`, `(batch, features)`.
+            noise: For each layer, standard normal, `(..., batch, d_l)`. What sees x alone is
+                computed once for all the leading dimensions.
+
+        Returns:
+            The layers, bottom to top. The posterior of the layer that is drawn first has the
+            shape `(batch, d_l)`.
+        """
+
+    @abstractmethod
+    def posteriors_given(self, x: Tensor, latents: Sequence[Tensor]) -> tuple[Gaussian, ...]:
+        """The posteriors of the layers that are drawn first, at latents drawn elsewhere.
+
+        Args:
+            x: From the likelihood's `prepare`, `(batch, features)`.
+            latents: Of the first layers in `order`, any number of them, `(..., batch, d_l)`. The
+                last one is not read.
+
+        Returns:
+            One for each of `latents`.
+        """
+
+    def forward(self, x: Tensor, noise: Sequence[Tensor], *, analytic: bool = False) -> BoundTerms:
+        """The terms of the ELBO for one draw of the latents: `infer`, then `bound_terms`.
+
+        Args:
+            x: From the likelihood's `prepare`, `(batch, features)`.
+            noise: As for `infer`.
+            analytic: As for `bound_terms`.
+        """
+        latents = self.infer(x, noise)
+        return self._terms(x, latents, self.generate([z.z for z in latents]), analytic=analytic)
 
     def draw_noise(
         self, batch: int, generator: torch.Generator, samples: int | None = None
@@ -160,62 +164,9 @@ class HVAE(nn.Module):
         """
         lead = (batch,) if samples is None else (samples, batch)
         return tuple(
-            torch.randn((*lead, d), generator=generator, device=generator.device)
-            for d in self.allocation.dims
+            torch.randn((*lead, width), generator=generator, device=generator.device)
+            for width in self.widths
         )
-
-    def infer(self, x: Tensor, noise: Sequence[Tensor]) -> tuple[Latent, ...]:
-        """Draw the latents from q(z | x).
-
-        Args:
-            x: Model inputs, `(batch, features)`.
-            noise: For each layer, standard normal, `(..., batch, d_l)`. The part of the encoder
-                that sees x alone is computed once for all the leading dimensions.
-
-        Returns:
-            The layers, bottom to top. The posterior of layer 1 has the shape `(batch, d_1)`.
-        """
-        latents: list[Latent] = []
-        hidden, z = x, None
-        for layer, epsilon in enumerate(noise):
-            posterior, hidden = self._infer_layer(layer, hidden, z)
-            z = torch.addcmul(posterior.mean, torch.exp(0.5 * posterior.log_var), epsilon)
-            latents.append(Latent(posterior, epsilon, z))
-        return tuple(latents)
-
-    def _infer_layer(
-        self, layer: int, hidden: Tensor, z: Tensor | None
-    ) -> tuple[Gaussian, Tensor]:
-        """Posterior and hidden units of the layer at index `layer`, from those below it.
-
-        Args:
-            layer: l - 1.
-            hidden: Hidden units of layer l - 1; x for layer 1.
-            z: z_{l-1}, or None for layer 1.
-        """
-        if z is None:
-            hidden = features = self.encoder[layer](hidden)
-        elif self.skip:
-            hidden = self.encoder[layer](hidden)
-            # What x alone determined is the same for all the leading dimensions of z.
-            features = torch.cat([hidden.expand(*z.shape[:-1], hidden.shape[-1]), z], dim=-1)
-        else:
-            hidden = features = self.encoder[layer](z)
-        return _gaussian(self.posteriors[layer](features)), hidden
-
-    def posteriors_given(self, x: Tensor, latents: Sequence[Tensor]) -> tuple[Gaussian, ...]:
-        """The posteriors q(z_1 | x), ..., q(z_l | z_{<l}, x) at latents drawn elsewhere.
-
-        Args:
-            x: Model inputs, `(batch, features)`.
-            latents: z_1, ..., z_l for any l, `(..., batch, d_k)`. The last one is not read.
-        """
-        posteriors: list[Gaussian] = []
-        hidden = x
-        for layer, z in enumerate((None, *latents[:-1])):
-            posterior, hidden = self._infer_layer(layer, hidden, z)
-            posteriors.append(posterior)
-        return tuple(posteriors)
 
     def generate(self, latents: Sequence[Tensor], skip: int = 0) -> Generation:
         """Decode latents, the `skip` lowest of them replaced by the mode of their prior.
@@ -224,17 +175,40 @@ class HVAE(nn.Module):
             latents: z_1, ..., z_L, `(..., batch, d_l)`. Those of the `skip` lowest are not read.
             skip: k, from 0 to L - 1.
         """
-        top = latents[-1]
+
+        def choose(layer: int, prior: Gaussian) -> Tensor:
+            return prior.mean if layer < skip else latents[layer]
+
+        return self._decode(*self._descend(latents[-1], choose))
+
+    def _descend(
+        self, top: Tensor, choose: Callable[[int, Gaussian], Tensor], lowest: int = 0
+    ) -> Descent:
+        """A generative pass that asks for z of each layer below the top when its prior is known.
+
+        Args:
+            top: z_L, `(..., batch, d_L)`.
+            choose: From the index l - 1 and p(z_l | z_{>l}) to z_l, `(..., batch, d_l)`.
+            lowest: Index of the lowest layer to ask for.
+
+        Returns:
+            Priors and latents, bottom to top, and the hidden units of the lowest stage.
+        """
         used = [top]
         priors: list[Gaussian | None] = [None]
         hidden = self.decoder[-1](top)
-        for layer in reversed(range(len(latents) - 1)):
-            prior = _gaussian(self.priors[layer](hidden))
-            z = prior.mean if layer < skip else latents[layer]
-            hidden = self.decoder[layer](torch.cat([z, hidden], dim=-1) if self.skip else z)
+        for layer in reversed(range(lowest, len(self.decoder) - 1)):
+            prior = Gaussian.from_parameters(self.priors[layer](hidden)).masked(self._mask(layer))
+            z = choose(layer, prior)
+            hidden = self.decoder[layer](z, hidden) if self.skip else self.decoder[layer](z)
             used.append(z)
             priors.append(prior)
-        return Generation(tuple(priors[::-1]), tuple(used[::-1]), self.output(hidden))
+        return tuple(priors[::-1]), tuple(used[::-1]), hidden
+
+    def _decode(
+        self, priors: tuple[Gaussian | None, ...], latents: tuple[Tensor, ...], hidden: Tensor
+    ) -> Generation:
+        return Generation(priors, latents, self.output(hidden))
 
     def bound_terms(
         self, x: Tensor, latents: Sequence[Latent], skip: int = 0, *, analytic: bool = False
@@ -242,16 +216,28 @@ class HVAE(nn.Module):
         """The terms of L^{>k}, k = `skip`, for latents drawn by `infer`.
 
         Args:
-            x: Model inputs, `(batch, features)`.
+            x: From the likelihood's `prepare`, `(batch, features)`.
             latents: What `infer` gave.
             skip: k, from 0 to L - 1; 0 gives the terms of the ELBO.
-            analytic: Take the KL terms in closed form at the drawn layer above. They vary less
-                from draw to draw, but below the top layer they are biased upwards: the draw of
-                the layer above depends on this layer's own. For training, not for measuring.
+            analytic: Take the KL terms in closed form at the drawn layers that the posterior
+                depends on. With bottom-up inference they are biased upwards below the top layer:
+                the draw of the layer above depends on this layer's own. For training, not for
+                measuring.
 
         Reference: Havtorn et al. (2021), equation 6.
         """
         generated = self.generate([latent.z for latent in latents], skip)
+        return self._terms(x, latents, generated, skip, analytic=analytic)
+
+    def _terms(
+        self,
+        x: Tensor,
+        latents: Sequence[Latent],
+        generated: Generation,
+        skip: int = 0,
+        *,
+        analytic: bool,
+    ) -> BoundTerms:
         kl = tuple(
             latent.analytic_kl(prior) if analytic else latent.kl(prior)
             for latent, prior in zip(latents[skip:], generated.priors[skip:], strict=True)
@@ -259,16 +245,12 @@ class HVAE(nn.Module):
         log_likelihood = self.likelihood.log_prob(generated.parameters, x)
         return BoundTerms(log_likelihood, kl, generated.priors)
 
+    def _mask(self, layer: int) -> Tensor | None:
+        """1 for the dims of the layer at index `layer` that are in use; None where all are."""
+        mask: Tensor | None = getattr(self, f"mask_{layer}")
+        return mask
 
-def _gaussian(parameters: Tensor) -> Gaussian:
-    """The Gaussian that a head gives: means and log variances side by side, `(..., 2 d_l)`."""
-    mean, log_var = parameters.chunk(2, dim=-1)
-    # Inputs unlike any of the training can ask for variances that overflow.
-    return Gaussian(mean, log_var.clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT))
-
-
-def build_model(allocation: Allocation, features: int, section: ModelSection, seed: int) -> HVAE:
-    """A model with its initial weights, which depend on `seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return HVAE(allocation, features, section)
+    def _draw(self, layer: int, posterior: Gaussian, noise: Tensor) -> Latent:
+        """A draw of the layer at index `layer`; dims that are not in use are exactly 0."""
+        mask = self._mask(layer)
+        return posterior.draw(noise if mask is None else noise * mask)

@@ -18,7 +18,8 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, Settings, measure
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 from allocsearch.search.storage import write_atomically
 from allocsearch.training.loop import Epoch, train
 
@@ -74,7 +75,7 @@ def train_and_measure(
         NotFiniteError: If a metric is NaN or infinite.
     """
     torch.set_num_threads(training.threads)
-    hvae = build_model(allocation, data.train.values[0].numel(), model, seed)
+    hvae = build_model(allocation, data.train.shape, model, seed)
     history = train(hvae, data.train.values, training, seed, on_epoch, on_step)
     settings = Settings(
         score=evaluation.score,

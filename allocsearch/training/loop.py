@@ -99,8 +99,8 @@ def train(
             progress = (epoch * steps + step) / (section.epochs * steps)
             batch = values[order[step * batch_size : (step + 1) * batch_size]]
             x = model.likelihood.prepare(batch, generator)
-            latents = model.infer(x, model.draw_noise(batch_size, generator))
-            terms = model.bound_terms(x, latents, analytic=section.kl == "analytic")
+            noise = model.draw_noise(batch_size, generator)
+            terms = model(x, noise, analytic=section.kl == "analytic")
             log_likelihood = terms.log_likelihood.mean()
             kl = torch.cat([layer.mean(0) for layer in terms.kl])
             charged = charged_kl(kl, free_nats(progress, section))

@@ -12,7 +12,8 @@ from allocsearch.config import ModelSection
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 
 SETTINGS = Settings(score="auto", samples=16, score_samples=2, batch_size=100, seed=0)
 
@@ -30,7 +31,7 @@ def coin_flips(n: int, features: int) -> Tensor:
 def linear_model(features: int, dims: tuple[int, int], noise: tuple[float, float]) -> HVAE:
     """Without skips and with stages that pass on what they get: z_l is linear in z_{l-1}."""
     section = ModelSection(hidden=features, skip=False)
-    model = build_model(Allocation(dims), features, section, seed=0).eval()
+    model = build_model(Allocation(dims), (features,), section, seed=0).eval()
     generator = torch.Generator().manual_seed(1)
     below = features
     for layer, (d, variance) in enumerate(zip(dims, noise, strict=True)):
@@ -45,7 +46,10 @@ def linear_model(features: int, dims: tuple[int, int], noise: tuple[float, float
 
 
 def linear_information(model: HVAE, noise: tuple[float, float]) -> list[float]:
-    signal, within = 0.25 * np.eye(model.features), np.zeros((model.features,) * 2)
+    signal, within = (
+        0.25 * np.eye(model.likelihood.features),
+        np.zeros((model.likelihood.features,) * 2),
+    )
     information = []
     for head, variance in zip(model.posteriors, noise, strict=True):
         weight = head.weight[: len(head.weight) // 2].detach().double().numpy()
@@ -89,7 +93,7 @@ def test_draws_alone_would_miss_the_noise_that_layer_1_passes_on(linear, monkeyp
 
 @pytest.mark.parametrize("skip", [True, False])
 def test_measuring_twice_gives_the_same_numbers(skip):
-    model = build_model(Allocation((4, 3, 2)), 16, ModelSection(hidden=8, skip=skip), 0).eval()
+    model = build_model(Allocation((4, 3, 2)), (16,), ModelSection(hidden=8, skip=skip), 0).eval()
     data = search_data(coin_flips(150, 16))
     first, second = (measure(model, data, SETTINGS).metrics for _ in range(2))
     assert first == second
@@ -97,7 +101,7 @@ def test_measuring_twice_gives_the_same_numbers(skip):
 
 
 def test_explained_shares_are_those_of_the_marginal_code_length():
-    model = build_model(Allocation((3, 2)), 16, ModelSection(hidden=8), seed=0).eval()
+    model = build_model(Allocation((3, 2)), (16,), ModelSection(hidden=8), seed=0).eval()
     generator = torch.Generator().manual_seed(2)
     train = torch.randint(0, 256, (60, 4, 4), generator=generator).to(torch.uint8)
     values = coin_flips(400, 16).reshape(-1, 4, 4)
@@ -113,7 +117,7 @@ def test_explained_shares_are_those_of_the_marginal_code_length():
 def test_a_decoder_that_ignores_its_latents_explains_nothing():
     values = torch.zeros(500, 4, 4, dtype=torch.uint8)
     values[:, :2] = 255 * (torch.arange(500) % 4 == 0)[:, None, None]
-    model = build_model(Allocation((3, 2)), 16, ModelSection(hidden=8), seed=0).eval()
+    model = build_model(Allocation((3, 2)), (16,), ModelSection(hidden=8), seed=0).eval()
     with torch.no_grad():
         model.output.weight.zero_()
         model.output.bias.copy_(model.likelihood.marginal_parameters(values))
@@ -123,7 +127,7 @@ def test_a_decoder_that_ignores_its_latents_explains_nothing():
 
 
 def test_a_model_that_is_not_finite_is_refused():
-    model = build_model(Allocation((3, 2)), 16, ModelSection(hidden=8), seed=0).eval()
+    model = build_model(Allocation((3, 2)), (16,), ModelSection(hidden=8), seed=0).eval()
     with torch.no_grad():
         model.output.bias.fill_(math.nan)
     with pytest.raises(NotFiniteError, match="elbo is nan"):

@@ -16,7 +16,7 @@ SOUND = [bracket(5.0, 6.0), bracket(2.0, 3.0)]
 
 
 def test_a_sound_model_breaks_nothing():
-    assert broken_invariants(SOUND, 7.0, 0.5, skip=False) == ()
+    assert broken_invariants(SOUND, 7.0, 0.5, markov=True) == ()
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def test_a_sound_model_breaks_nothing():
     ],
 )
 def test_each_broken_invariant_is_named(brackets, rate, attenuation, expected):
-    assert expected in broken_invariants(brackets, rate, attenuation, skip=False)
+    assert expected in broken_invariants(brackets, rate, attenuation, markov=True)
 
 
 def test_skip_connections_lift_the_data_processing_inequality():
     brackets = [bracket(0.5, 1.0), bracket(2.0, 3.0)]
-    assert broken_invariants(brackets, 7.0, 0.5, skip=True) == ()
+    assert broken_invariants(brackets, 7.0, 0.5, markov=False) == ()
 
 
 def test_noise_within_three_standard_errors_is_no_breach():
     noisy = [bracket(6.0, 5.8, se=0.1)]
-    assert broken_invariants(noisy, 7.0, 0.0, skip=True) == ()
-    assert broken_invariants(noisy, 7.0, 0.0, skip=True, sigmas=1.0) == ("lower_above_upper_1",)
+    assert broken_invariants(noisy, 7.0, 0.0, markov=False) == ()
+    assert broken_invariants(noisy, 7.0, 0.0, markov=False, sigmas=1.0) == ("lower_above_upper_1",)

@@ -21,7 +21,8 @@ from allocsearch.data.dataset import Dataset
 from allocsearch.data.digits import read_digits
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import train
 
 SETTINGS = Settings(score="auto", samples=4, score_samples=2, batch_size=64, seed=3)
@@ -47,7 +48,7 @@ def data(digits: Tensor) -> SearchData:
 
 def model_of(text: str, *, skip: bool = True) -> HVAE:
     section = ModelSection(hidden=24, depth=1, skip=skip)
-    return build_model(Allocation.parse(text), 64, section, 0).eval()
+    return build_model(Allocation.parse(text), (64,), section, 0).eval()
 
 
 @pytest.fixture(scope="module")

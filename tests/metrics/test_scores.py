@@ -10,7 +10,8 @@ from torch.distributions import Normal, kl_divergence
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, score_names
 from allocsearch.metrics.scores import Evidence, collect_evidence, score_all
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 
 LOG_LIKELIHOOD = torch.tensor([[-10.0, -12.0, -15.0], [-20.0, -20.5, -31.0]])
 KL = torch.tensor([[3.0, 2.0, 1.0], [0.5, 4.0, 8.0]])
@@ -19,7 +20,7 @@ DIVERGENCE = torch.tensor([[3.25, 2.5, 0.75], [1.0, 4.5, 8.0]])
 
 def model_of(text: str, features: int = 12, *, skip: bool = True) -> HVAE:
     section = ModelSection(hidden=8, depth=1, skip=skip)
-    return build_model(Allocation.parse(text), features, section, 1).eval()
+    return build_model(Allocation.parse(text), (features,), section, 1).eval()
 
 
 def pictures(n: int, seed: int = 0) -> Tensor:

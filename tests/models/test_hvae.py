@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection
+from allocsearch.models.bottom_up import BottomUpHVAE
 from allocsearch.models.hvae import HVAE
 
 FEATURES = 6
@@ -26,7 +27,7 @@ def random_model(text: str, *, skip: bool, seed: int = 0) -> HVAE:
     """A model with random weights, large enough that no layer is nearly constant."""
     torch.manual_seed(seed)
     section = ModelSection(hidden=8, depth=2, skip=skip, activation="silu")
-    model = HVAE(Allocation.parse(text), FEATURES, section).double()
+    model = BottomUpHVAE(Allocation.parse(text), (FEATURES,), section).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
@@ -241,7 +242,7 @@ def test_analytic_kl_terms_equal_those_of_torch_distributions(skip: bool) -> Non
 
 def linear_model(allocation: Allocation, features: int) -> HVAE:
     section = ModelSection(hidden=2 * features, depth=1, skip=False, activation="relu")
-    model = HVAE(allocation, features, section).double()
+    model = BottomUpHVAE(allocation, (features,), section).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()

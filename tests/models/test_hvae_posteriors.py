@@ -5,12 +5,12 @@ import torch
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection
-from allocsearch.models.hvae import build_model
+from allocsearch.models.build import build_model
 
 
 @pytest.mark.parametrize("skip", [True, False])
 def test_posteriors_at_given_latents_are_those_that_drew_them(skip):
-    model = build_model(Allocation((5, 3, 2)), 8, ModelSection(hidden=6, skip=skip), seed=0)
+    model = build_model(Allocation((5, 3, 2)), (8,), ModelSection(hidden=6, skip=skip), seed=0)
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 2, (7, 8), generator=generator).float()
     drawn = model.infer(x, model.draw_noise(7, generator, samples=4))
@@ -23,7 +23,7 @@ def test_posteriors_at_given_latents_are_those_that_drew_them(skip):
 
 
 def test_other_latents_have_other_posteriors_above_them():
-    model = build_model(Allocation((5, 3)), 8, ModelSection(hidden=6), seed=0)
+    model = build_model(Allocation((5, 3)), (8,), ModelSection(hidden=6), seed=0)
     x = torch.ones(2, 8)
     low, high = (
         model.posteriors_given(x, [torch.full((2, 5), value), torch.zeros(2, 3)])

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
-from allocsearch.models.hvae import HVAE, build_model
+from allocsearch.models.build import build_model
+from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import DivergedError, Epoch, charged_kl, train
 from allocsearch.training.schedules import free_nats, kl_weight
 
@@ -35,7 +36,7 @@ def values() -> Tensor:
 
 
 def model_of(seed: int = 0, section: ModelSection = MODEL) -> HVAE:
-    return build_model(ALLOCATION, 12, section, seed)
+    return build_model(ALLOCATION, (12,), section, seed)
 
 
 def trained(values: Tensor, section: TrainingSection = SHORT, seed: int = 0, **kwargs) -> HVAE:

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional
 
 from allocsearch.config import ModelSection
-from allocsearch.models.blocks import dense_stage
+from allocsearch.models.blocks.dense import DenseBlocks
+from allocsearch.models.likelihoods import build_likelihood
 
 ACTIVATIONS = {
     "silu": lambda x: x * torch.sigmoid(x),
@@ -24,7 +25,8 @@ def test_a_stage_is_depth_affine_maps_each_followed_by_the_activation(
 ) -> None:
     torch.manual_seed(0)
     section = ModelSection.model_validate({"hidden": 6, "depth": depth, "activation": activation})
-    stage = dense_stage(4, section)
+    blocks = DenseBlocks((3,), build_likelihood((4,), section), section)
+    stage = blocks.encoder(0, reads_latent=False)
     x = 3 * torch.randn(5, 7, 4)
     expected = x
     parameters = list(stage.parameters())
