@@ -96,7 +96,5 @@ def test_only_the_endings_that_are_asked_for_are_read(tmp_path):
     path = tmp_path / "file.json"
     path.write_text("{}")
     assert read_file(path, (".toml", ".json")) == {}
-    with pytest.raises(
-        InputError, match=r"found \.json; allowed: .* \.toml or \.yaml file"
-    ):
+    with pytest.raises(InputError, match=r"found \.json; allowed: .* \.toml or \.yaml file"):
         read_file(path, (".toml", ".yaml"))
