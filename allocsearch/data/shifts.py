@@ -1,13 +1,13 @@
 """The registry of synthetic shifts: OOD sets made from held-out ID data.
 
-Each is a function of a batch, a strength in [0, 1] and a generator. Strength 0 returns the batch
-bit for bit; equal generators give equal bytes; every example is shifted by its own random choice.
+Each is a `ShiftFunction`, which says what they take and return.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -16,20 +16,28 @@ from torch.nn import functional
 from allocsearch.config import InputError
 from allocsearch.data.segments import segments
 
-ShiftFunction = Callable[[Tensor, float, Generator], Tensor]
+
+class ShiftFunction(Protocol):
+    """A synthetic shift of a batch."""
+
+    def __call__(self, values: Tensor, strength: float, generator: Generator, /) -> Tensor:
+        """Shift every example by its own random choice.
+
+        Args:
+            values: uint8, `(n, *shape)`; left as it is.
+            strength: In [0, 1]; 0 returns the batch bit for bit.
+            generator: Source of all randomness; equal generators give equal bytes.
+
+        Returns:
+            uint8, `(n, *shape)`.
+
+        Raises:
+            InputError: If the examples are of no shape that the shift can take.
+        """
 
 
 def additive_noise(values: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Gaussian noise of standard deviation 255 `strength`, rounded and clipped to 0..255.
-
-    Args:
-        values: uint8, `(n, *shape)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, `(n, *shape)`.
-    """
+    """Gaussian noise of standard deviation 255 `strength`, rounded and clipped to 0..255."""
     noise = torch.randn(values.shape, generator=generator) * (255 * strength)
     return (values + noise).round_().clamp_(0, 255).to(torch.uint8)
 
@@ -40,14 +48,6 @@ def inversion(values: Tensor, strength: float, generator: Generator) -> Tensor:
     The run starts at random and goes on at the first position after the last one. At strength 1
     the whole is inverted. A blend of x and 255 - x would be uniform grey at half strength; a run
     departs further from x the longer it is.
-
-    Args:
-        values: uint8, `(n, *shape)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, `(n, *shape)`.
     """
     flat = _flat(values)
     n, _, positions = flat.shape
@@ -62,13 +62,7 @@ def rotation(values: Tensor, strength: float, generator: Generator) -> Tensor:
     Not further: beyond 45 degrees what has upright edges nears upright edges again. Bilinear
     interpolation; beyond the edge stands the nearest pixel of the image.
 
-    Args:
-        values: uint8, `(n, H, W)` or `(n, C, H, W)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, as `values`.
+    The examples are `(n, H, W)` or `(n, C, H, W)`.
 
     Raises:
         InputError: If the examples are not images.
@@ -99,30 +93,13 @@ def pixel_permutation(values: Tensor, strength: float, generator: Generator) -> 
 
     So each chosen position gets the value (all channels) of another one, and the multiset of
     pixels stays.
-
-    Args:
-        values: uint8, `(n, *shape)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, `(n, *shape)`.
     """
     flat = _flat(values)
     return _cycle(flat, _single(flat), strength, generator).reshape(values.shape)
 
 
 def corruption(values: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Uniform random values, 0..255, at the share `strength` of the positions (all channels).
-
-    Args:
-        values: uint8, `(n, *shape)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, `(n, *shape)`.
-    """
+    """Uniform random values, 0..255, at the share `strength` of the positions (all channels)."""
     flat = _flat(values)
     noise = torch.randint(256, flat.shape, generator=generator, dtype=torch.uint8)
     where = _positions(_single(flat), _choose(flat, _single(flat), strength, generator), flat)
@@ -134,14 +111,6 @@ def segment_shuffling(values: Tensor, strength: float, generator: Generator) -> 
 
     So each chosen segment gets the content of another one, and the multiset of pixels stays.
     Segments are those of `segments`; a single chosen one stays where it is.
-
-    Args:
-        values: uint8, `(n, *shape)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, `(n, *shape)`.
     """
     parts = segments(values.shape[1:])
     return _cycle(_flat(values), parts, strength, generator).reshape(values.shape)
@@ -151,14 +120,6 @@ def segment_deletion(values: Tensor, strength: float, generator: Generator) -> T
     """The share `strength` of the segments, chosen at random, set to 0.
 
     Segments are those of `segments`.
-
-    Args:
-        values: uint8, `(n, *shape)`.
-        strength: In [0, 1].
-        generator: Source of all randomness.
-
-    Returns:
-        uint8, `(n, *shape)`.
     """
     flat, parts = _flat(values), segments(values.shape[1:])
     where = _positions(parts, _choose(flat, parts, strength, generator), flat)
