@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
+from allocsearch.training.loss import dims_in_use, loss_of
 from allocsearch.training.schedules import free_nats, kl_weight
 
 logger = logging.getLogger(__name__)
@@ -36,18 +37,19 @@ class Epoch:
     elbo: float
 
 
-def charged_kl(means: Tensor, free: float) -> Tensor:
-    """The KL divergence that the loss counts.
+def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """The batches of one epoch: a new order of all examples, without what fills no batch.
 
     Args:
-        means: KL term of each latent dim of all layers, in the mean over the batch, `(D,)`, nats.
-        free: Nats that each latent dim has for free.
+        n: Number of examples.
+        batch_size: Examples in a batch, at most n.
+        generator: Source of the order.
 
     Returns:
-        Scalar, nats per example.
+        Indices of the examples of each of the `n // batch_size` batches, int64 `(batch_size,)`.
     """
-    # Without free nats nothing is clamped: a drawn KL term may well be below zero.
-    return (means.clamp(min=free) if free > 0 else means).sum()
+    order = torch.randperm(n, generator=generator, device=generator.device)
+    return torch.split(order[: n // batch_size * batch_size], batch_size)
 
 
 def _clip_gradient(parameters: Sequence[nn.Parameter], limit: float) -> None:
@@ -89,28 +91,25 @@ def train(
     n = len(values)
     batch_size = min(section.batch_size, n)
     steps = n // batch_size
+    mask = dims_in_use(model)
     history: list[Epoch] = []
     model.train()
     for epoch in range(section.epochs):
-        order = torch.randperm(n, generator=generator)
         loss_sum, elbo_sum = torch.zeros(()), torch.zeros(())
-        for step in range(steps):
+        for step, chosen in enumerate(epoch_batches(n, batch_size, generator)):
             on_step()
             progress = (epoch * steps + step) / (section.epochs * steps)
-            batch = values[order[step * batch_size : (step + 1) * batch_size]]
-            x = model.likelihood.prepare(batch, generator)
+            x = model.likelihood.prepare(values[chosen], generator)
             noise = model.draw_noise(batch_size, generator)
             terms = model(x, noise, analytic=section.kl == "analytic")
-            log_likelihood = terms.log_likelihood.mean()
-            kl = torch.cat([layer.mean(0) for layer in terms.kl])
-            charged = charged_kl(kl, free_nats(progress, section))
-            loss = kl_weight(progress, section) * charged - log_likelihood
+            weight, free = kl_weight(progress, section), free_nats(progress, section)
+            loss, elbo = loss_of(terms, weight, free, mask)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             _clip_gradient(parameters, section.gradient_clip)
             optimizer.step()
             loss_sum += loss.detach()
-            elbo_sum += log_likelihood.detach() - kl.detach().sum()
+            elbo_sum += elbo
         if not math.isfinite(loss_sum.item()):
             raise DivergedError(f"the loss became {loss_sum.item()} in epoch {epoch + 1}")
         history.append(Epoch(epoch + 1, section.epochs, elbo_sum.item() / steps))

@@ -12,7 +12,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
-from allocsearch.training.loop import DivergedError, Epoch, charged_kl, train
+from allocsearch.training.loop import DivergedError, Epoch, epoch_batches, train
 from allocsearch.training.schedules import free_nats, kl_weight
 
 MODEL = ModelSection(hidden=16, depth=1)
@@ -140,18 +140,15 @@ def test_a_loss_that_is_not_finite_is_found_in_its_epoch(values: Tensor, poison:
         train(model, values, SHORT, 0, inject)
 
 
-def test_charged_kl_by_hand() -> None:
-    means = torch.tensor([0.5, -1.0, 3.0, 2.0])
-    assert float(charged_kl(means, 2.0)) == 2 + 2 + 3 + 2
-    assert float(charged_kl(means, 0.75)) == 0.75 + 0.75 + 3 + 2
-    assert float(charged_kl(means, 0.0)) == 0.5 - 1 + 3 + 2
-
-
-def test_a_dim_within_its_free_nats_gets_no_gradient() -> None:
-    means = torch.tensor([0.5, 3.0], requires_grad=True)
-    charged_kl(means, 1.0).backward()
-    assert means.grad is not None
-    assert means.grad.tolist() == [0.0, 1.0]
+def test_an_epoch_is_a_new_order_of_all_that_fills_a_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.stack(epoch_batches(50, 16, generator)) for _ in range(2))
+    assert first.shape == (3, 16)
+    for batches in (first, second):
+        assert len(batches.unique()) == 48
+        assert batches.min() >= 0
+        assert batches.max() < 50
+    assert not torch.equal(first, second)
 
 
 def reference_training(
