@@ -13,7 +13,7 @@ from allocsearch.config.data import (
     Source,
     SourceName,
 )
-from allocsearch.config.errors import InputError, mistake
+from allocsearch.config.errors import InputError, hint, mistake, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
 from allocsearch.config.loading import load
@@ -51,9 +51,11 @@ __all__ = [
     "TrainingSection",
     "first_mistake",
     "format_yaml",
+    "hint",
     "load",
     "metric_names",
     "mistake",
     "read_file",
     "score_names",
+    "suggestion",
 ]

@@ -37,8 +37,12 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def suggestion(found: str, allowed: Sequence[str], problem: str) -> str:
-    """`problem`, the allowed name nearest to `found` where one is near, and all allowed names."""
+def hint(found: str, allowed: Sequence[str]) -> str:
+    """A question after the allowed name nearest to `found`; "" where none is near."""
     near = difflib.get_close_matches(found, allowed, 1, 0.6)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"{problem}.{hint} Allowed: {', '.join(allowed)}."
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def suggestion(found: str, allowed: Sequence[str], problem: str) -> str:
+    """`problem`, the `hint` for `found`, and all allowed names."""
+    return f"{problem}.{hint(found, allowed)} Allowed: {', '.join(allowed)}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 import typing
@@ -11,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from allocsearch.config.errors import shown, suggestion
+from allocsearch.config.errors import hint, shown, suggestion
 from allocsearch.config.section import Section
 
 
@@ -33,9 +32,7 @@ def first_mistake(error: ValidationError, model: type[Section]) -> tuple[str, st
     elif first["type"] == "extra_forbidden":
         allowed = _keys(section)
         names = [".".join((*where[:-1], key)) for key in allowed]
-        near = difflib.get_close_matches(".".join(where), names, 1, 0.6)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        message = f"unknown key.{hint} Allowed: {', '.join(allowed)}."
+        message = f"unknown key.{hint('.'.join(where), names)} Allowed: {', '.join(allowed)}."
     elif first["type"] == "missing":
         message = "missing; it has no default"
     elif first["type"] == "value_error":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Sequence
 
-from allocsearch.config import InputError, Objective
+from allocsearch.config import InputError, Objective, hint, suggestion
 from allocsearch.report.front import knee, pareto_front
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -35,9 +34,8 @@ def pick(record: StudyRecord, text: str) -> TrialRecord:
         return _numbered(record, text, int(match[1]))
     if re.fullmatch(r"(max|min):\S+", text):
         return _best(record, text, Objective.parse(text))
-    near = difflib.get_close_matches(text.partition(":")[0], ("knee", "max", "min", "trial"), 1)
-    hint = f" Did you mean {near[0] if near[0] == 'knee' else near[0] + ':...'}?" if near else ""
-    raise InputError(f"--pick: found {text!r}.{hint} Allowed: {_FORMS}.")
+    near = hint(text.partition(":")[0], ("knee", "max", "min", "trial"))
+    raise InputError(f"--pick: found {text!r}.{near} Allowed: {_FORMS}.")
 
 
 def _best(record: StudyRecord, text: str, objective: Objective) -> TrialRecord:
@@ -47,10 +45,7 @@ def _best(record: StudyRecord, text: str, objective: Objective) -> TrialRecord:
     known = sorted({name for trial in trials for name in trial.metrics})
     metric = objective.metric
     if metric not in known:
-        near = difflib.get_close_matches(metric, known, 1, 0.6)
-        hint = f" Did you mean {text[:3]}:{near[0]}?" if near else ""
-        allowed = ", ".join(known)
-        raise InputError(f"--pick {text}: unknown metric {metric!r}.{hint} Allowed: {allowed}.")
+        raise InputError(suggestion(metric, known, f"--pick {text}: unknown metric {metric!r}"))
     # Trials of other layer counts lack some metrics, and a NaN is no best.
     measured = [t for t in trials if not math.isnan(t.metrics.get(metric, math.nan))]
     if not measured:

@@ -43,10 +43,10 @@ def test_by_number(study):
     ("text", "words"),
     [
         ("kneee", ["Did you mean knee?", "max:METRIC"]),
-        ("maxi:auroc", ["Did you mean max:...?", "trial:N"]),
+        ("maxi:auroc", ["Did you mean max?", "trial:N"]),
         ("", ["Allowed: knee"]),
         ("trial:-1", ["trial:N"]),
-        ("max:aurocc", ["Did you mean max:auroc?", "attenuation"]),
+        ("max:aurocc", ["Did you mean auroc?", "attenuation"]),
         ("trial:5", ["trial 5 is failed", "loss is", "0-4, 6-10, 12-13, 15-22"]),
         ("trial:23", ["trial 23 is running"]),
         ("trial:99", ["there is no trial 99"]),
