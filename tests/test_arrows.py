@@ -93,7 +93,7 @@ def test_what_the_contracts_refuse_is_what_the_table_does_not_allow(copy):
         ("models", "allocsearch.data.splits", "Who may import data"),
         ("report", "allocsearch.search.planted", "The report reads what a search has stored"),
         ("report", "torch", "A report is made without torch"),
-        ("allocation", "torch", "A report is made without torch"),
+        ("allocation/value", "torch", "A report is made without torch"),
     ],
 )
 def test_a_planted_import_is_caught(copy, room, name, contract):

@@ -3,14 +3,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from allocsearch.allocation import Allocation, Lattice
 
@@ -19,39 +18,44 @@ few = settings(fixed, max_examples=60)
 
 
 @st.composite
-def lattices(draw, units=200, layers=8, capped=True):
+def lattices(draw, units=60, layers=8, capped=True):
     """Lattices that are not empty, by construction and not by filtering."""
     count = draw(st.integers(1, layers))
+    # Mixed steps, often with divisors in common and often equal.
     step = draw(st.integers(1, 7))
-    floor = draw(st.integers(1, 5))
-    min_dim = draw(st.integers((floor - 1) * step + 1, floor * step))
-    total = draw(st.integers(count * floor, max(units, count * floor)))
+    scales = draw(st.lists(st.sampled_from([1, 1, 2, 3, 6]), min_size=count, max_size=count))
+    steps = [step * scale for scale in scales]
+    min_dim = draw(st.integers(1, 5 * step))
+    floors = [-(-min_dim // own) for own in steps]
+    more = draw(st.lists(st.integers(0, units // count), min_size=count, max_size=count))
+    fitting = [(f + u) * own for f, u, own in zip(floors, more, steps, strict=True)]
+    budget = sum(fitting)
     caps = None
     if capped and draw(st.booleans()):
-        # Some allocation that fits, with room added, is under every cap.
-        cuts = draw(st.lists(st.integers(0, total - count * floor), min_size=count - 1))[
-            : count - 1
-        ]
-        cuts = [0, *sorted(cuts), total - count * floor]
-        fitting = [b - a + floor for a, b in itertools.pairwise(cuts)]
-        room = draw(st.lists(st.integers(0, total * step), min_size=count, max_size=count))
-        caps = tuple(u * step + more for u, more in zip(fitting, room, strict=True))
-    return Lattice(total * step, count, step, min_dim, caps)
+        # The allocation that fits, with room added, is under every cap.
+        room = draw(st.lists(st.integers(0, budget), min_size=count, max_size=count))
+        caps = tuple(d + extra for d, extra in zip(fitting, room, strict=True))
+    uniform = len(set(steps)) == 1 and draw(st.booleans())
+    return Lattice(budget, count, steps[0] if uniform else steps, min_dim, caps)
 
 
 small_lattices = lattices(units=12, layers=4)
 ratios = st.floats(1e-300, 1e300) | st.floats(-3, 3).map(lambda x: 10**x)
 
 
+def steps_of(lattice):
+    one = isinstance(lattice.step, int)
+    return (lattice.step,) * lattice.layers if one else lattice.step
+
+
 def brute_force(lattice):
-    """Every tuple of dims, kept where budget, floor, step and caps hold."""
+    """Every tuple of dims, kept where budget, floor, steps and caps hold."""
     caps = lattice.max_dim or (lattice.budget,) * lattice.layers
-    multiples = range(0, lattice.budget + 1, lattice.step)
-    return [
-        dims
-        for dims in itertools.product(*([d for d in multiples if d <= cap] for cap in caps))
-        if sum(dims) == lattice.budget and min(dims) >= lattice.min_dim
+    ranges = [
+        [d for d in range(0, cap + 1, step) if lattice.min_dim <= d <= lattice.budget]
+        for cap, step in zip(caps, steps_of(lattice), strict=True)
     ]
+    return [dims for dims in itertools.product(*ranges) if sum(dims) == lattice.budget]
 
 
 def holds(allocation, lattice):
@@ -59,8 +63,10 @@ def holds(allocation, lattice):
     return (
         allocation.layers == len(allocation.dims) == lattice.layers
         and allocation.budget == sum(allocation.dims) == lattice.budget
-        and all(d >= lattice.min_dim and d % lattice.step == 0 for d in allocation.dims)
-        and all(d <= cap for d, cap in zip(allocation.dims, caps, strict=True))
+        and all(
+            lattice.min_dim <= d <= cap and d % step == 0
+            for d, cap, step in zip(allocation.dims, caps, steps_of(lattice), strict=True)
+        )
     )
 
 
@@ -70,6 +76,37 @@ def test_from_ratio_keeps_budget_step_floor_and_caps(lattice, ratio):
     allocation = Allocation.from_ratio(ratio, lattice)
     assert holds(allocation, lattice)
     assert allocation in lattice
+
+
+def ideal_shares(ratio, lattice):
+    """The shares ratio^(l-1) between the bounds, by bisection of their common factor."""
+    members = brute_force(lattice)
+    low = [-(-lattice.min_dim // step) * step for step in steps_of(lattice)]
+    caps = lattice.max_dim or (lattice.budget,) * lattice.layers
+    free = lattice.budget - sum(low)
+    high = [
+        min(cap, floor + free) // step * step
+        for cap, floor, step in zip(caps, low, steps_of(lattice), strict=True)
+    ]
+    assert all(low[i] <= dims[i] <= high[i] for dims in members for i in range(lattice.layers))
+    weights = [ratio**layer for layer in range(lattice.layers)]
+
+    def excess(log):
+        return sum(np.clip(np.multiply(weights, math.exp(log)), low, high)) - lattice.budget
+
+    log = optimize.bisect(excess, -60, 60, xtol=1e-13) if excess(-60) < 0 < excess(60) else 60
+    return np.clip(np.multiply(weights, math.exp(log)), low, high)
+
+
+@settings(fixed, max_examples=100)
+@given(lattices(units=12, layers=4), st.floats(0.05, 20))
+def test_from_ratio_is_the_nearest_allocation_of_the_lattice(lattice, ratio):
+    shares = ideal_shares(ratio, lattice)
+    found = Allocation.from_ratio(ratio, lattice)
+    assert holds(found, lattice)
+    distances = np.square(np.subtract(brute_force(lattice), shares)).sum(1)
+    own = np.square(np.subtract(found.dims, shares)).sum()
+    assert own == pytest.approx(distances.min(), rel=1e-6, abs=1e-6)
 
 
 @fixed
@@ -139,10 +176,36 @@ def test_from_ratio_shares_anew_what_a_floor_takes(ratio, layers, floor, room):
         (1e300, Lattice(88, 3, min_dim=2), (2, 2, 84)),
         (1e300, Lattice(88, 3, max_dim=(80, 20, 30)), (38, 20, 30)),
         (3.0, Lattice(5, 1), (5,)),
+        # A third of 1592 is 530.67, and 588 the nearest multiple of 196.
+        (1.0, Lattice(1592, 3, step=(196, 1, 1)), (588, 502, 502)),
+        (1.0, Lattice(1592, 3, step=(1, 1, 196)), (502, 502, 588)),
+        (0.1, Lattice(1592, 3, step=(196, 1, 1)), (1372, 175, 45)),
+        (1e-300, Lattice(1592, 3, step=(196, 1, 1)), (1568, 23, 1)),
+        (1e300, Lattice(1592, 3, step=(196, 1, 1)), (196, 1, 1395)),
+        (1.0, Lattice(17, 2, step=(5, 6)), (5, 12)),
     ],
 )
 def test_from_ratio_of_known_cases(ratio, lattice, dims):
     assert Allocation.from_ratio(ratio, lattice).dims == dims
+
+
+def test_one_step_for_all_layers_is_the_same_as_a_list_of_it():
+    one, listed = Lattice(56, 3, step=8), Lattice(56, 3, step=[8, 8, 8])
+    assert one == listed
+    assert hash(one) == hash(listed)
+    assert str(one) == str(listed)
+    assert one.steps == (8, 8, 8)
+    assert Lattice(60, 2, step=[4, 8]) == Lattice(60, 2, step=(4, 8))
+
+
+def test_a_spatial_layer_takes_multiples_of_its_positions():
+    lattice = Lattice(1592, 3, step=(196, 1, 1))
+    # For each multiple of 196 the rest is split between two layers in every way.
+    assert lattice.size == sum(1592 - d - 1 for d in range(196, 1592, 196))
+    assert set(lattice.choices(0, 1592)) == set(range(196, 1569, 196))
+    assert lattice.choices(1, 24) == list(range(1, 24))
+    assert lattice.choices(2, 7) == [7]
+    assert Lattice(1592, 3, step=(1, 1, 196)).choices(1, 397) == [5, 201]
 
 
 @fixed
@@ -182,82 +245,14 @@ def test_simplex_of_large_lattices():
     assert lattice[lattice.size // 2] in lattice
 
 
-@fixed
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=12))
-def test_text_round_trip(dims):
-    allocation = Allocation(tuple(dims))
-    assert str(allocation) == "-".join(str(d) for d in dims)
-    assert Allocation.parse(str(allocation)) == allocation
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "-",
-        "64-",
-        "-64",
-        "64--6",
-        "0-4",
-        "64-06",
-        "64 - 6",
-        "64-6\n",
-        "1.5-2",
-        "6e1-4",
-        "٣-٤",
-        "64,18,6",
-        "+64-6",
-        "six-4",
-        "64_0-6",
-    ],
-)
-def test_parse_refuses_other_text(text):
-    with pytest.raises(ValueError, match=r"not an allocation.*write dims bottom to top"):
-        Allocation.parse(text)
-
-
-@fixed
-@given(st.text(alphabet="0123456789-+. \n", max_size=12))
-def test_parse_accepts_only_what_str_writes(text):
-    try:
-        allocation = Allocation.parse(text)
-    except ValueError:
-        return
-    assert str(allocation) == text
-
-
-@pytest.mark.parametrize("dims", [(0,), (3, -1), (2.0,), (True, 2), ("3",), (None,)])
-def test_dims_that_are_no_positive_integers_are_refused(dims):
-    with pytest.raises(ValueError, match="integers of 1 or more"):
-        Allocation(dims)
-
-
-def test_no_layer_is_refused():
-    with pytest.raises(ValueError, match="at least one layer"):
-        Allocation(())
-
-
-def test_an_allocation_is_immutable_ordered_and_hashable():
-    allocation = Allocation([4, 2])
-    assert allocation.dims == (4, 2)
-    assert {allocation: 1}[Allocation.parse("4-2")] == 1
-    assert Allocation((3, 3)) < allocation < Allocation((5, 1))
-    with pytest.raises(FrozenInstanceError):
-        allocation.dims = (1, 5)
-
-
-@fixed
-@given(st.lists(st.integers(1, 10_000), min_size=2, max_size=10))
-def test_ratio_is_the_least_squares_fit(dims):
-    slope, _ = np.polyfit(np.arange(1, len(dims) + 1), np.log(dims), 1)
-    assert Allocation(tuple(dims)).ratio == pytest.approx(math.exp(slope), rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("dims", "ratio"), [((7,), 1.0), ((5, 5, 5), 1.0), ((2, 4, 8), 2.0), ((27, 9, 3, 1), 1 / 3)]
-)
-def test_ratio_of_geometric_dims(dims, ratio):
-    assert Allocation(dims).ratio == pytest.approx(ratio)
+def test_simplex_of_large_lattices_of_mixed_steps():
+    lattice = Lattice(4_000, 8, step=(196, 196, 49, 49, 16, 16, 1, 1))
+    for rank in (0, 1, lattice.size // 3, lattice.size - 1):
+        allocation = lattice[rank]
+        assert holds(allocation, lattice)
+        assert lattice.from_simplex(lattice.to_simplex(allocation)) == allocation
+    assert lattice[0].dims == (196, 196, 49, 49, 16, 16, 1, 3_477)
+    assert lattice.from_simplex([1.0] * 7) == lattice[lattice.size - 1]
 
 
 @few
@@ -312,7 +307,7 @@ def cell(lattice, dims):
 
 
 @few
-@given(lattices(units=10, layers=3))
+@given(lattices(units=12, layers=3))
 def test_every_cell_of_the_simplex_has_the_same_volume(lattice):
     """Each cell's edges lie where the conditional counts say, and the volumes are equal."""
     members = brute_force(lattice)
@@ -330,7 +325,13 @@ def test_every_cell_of_the_simplex_has_the_same_volume(lattice):
 
 @pytest.mark.parametrize(
     "lattice",
-    [Lattice(9, 3), Lattice(24, 4, step=3), Lattice(20, 3, min_dim=3, max_dim=(12, 8, 9))],
+    [
+        Lattice(9, 3),
+        Lattice(24, 4, step=3),
+        Lattice(20, 3, min_dim=3, max_dim=(12, 8, 9)),
+        Lattice(31, 4, step=(5, 1, 4, 3), min_dim=2, max_dim=(20, 20, 12, 20)),
+        Lattice(40, 3, step=(8, 6, 2)),
+    ],
 )
 def test_uniform_points_give_uniform_allocations(lattice):
     points = np.random.default_rng(0).random((6_000, lattice.layers - 1))
@@ -362,11 +363,25 @@ def test_from_simplex_refuses_coordinates_outside_the_cube(coordinate):
         ({"budget": 88, "min_dim": 30}, "budget 88 is less than 3 layers * 30 dims = 90"),
         ({"budget": 88, "step": 16}, "budget 88 is not a multiple of step 16; "),
         ({"budget": 88, "step": 16}, "nearest possible: 80 or 96"),
-        ({"budget": 15, "step": 4, "min_dim": 5}, "nearest possible: 24"),
+        ({"budget": 15, "step": 4, "min_dim": 5}, "less than 3 layers * 8 dims = 24; raise budg"),
+        ({"budget": 97, "step": (98, 1, 1)}, "budget 97 is less than 98 + 1 + 1 dims = 100; ra"),
+        ({"step": (8, 8)}, "step has 2 values for 3 layers"),
+        ({"step": ()}, "step has 0 values for 3 layers"),
+        ({"step": (8, 0, 1)}, "step is 0; it must be 1 or more"),
+        (
+            {"budget": 1590, "step": (196, 8, 8)},
+            "budget 1590 is not a sum of multiples of step [196, 8, 8]; nearest possible: 1588 or",
+        ),
+        ({"budget": 1590, "step": (196, 8, 8)}, "1588 or 1592"),
+        (
+            {"budget": 300, "step": (196, 1, 1), "max_dim": (400, 10, 10)},
+            "step [196, 1, 1] from min_dim 1 to max_dim [400, 10, 10]; nearest possible: 216 or 3",
+        ),
+        ({"max_dim": (40, 9, 9), "step": (20, 9, 1)}, "[40, 9, 9] holds at most 58 in steps of ["),
         ({"budget": 10**6, "step": 2}, "allowed: 333333 steps; raise step"),
         ({"max_dim": (8, 8)}, "max_dim has 2 caps for 3 layers"),
-        ({"max_dim": (80, 80, 0)}, "max_dim [80, 80, 0] leaves no multiple of 1 that is 1 or"),
-        ({"max_dim": (80, 80, 7), "step": 8}, "leaves no multiple of 8 that is 1 or more"),
+        ({"max_dim": (80, 80, 0)}, "max_dim [80, 80, 0] leaves layer 3 no multiple of 1 that"),
+        ({"max_dim": (80, 80, 7), "step": 8}, "leaves layer 3 no multiple of 8 that is 1 or mo"),
         ({"max_dim": (20, 20, 20)}, "max_dim [20, 20, 20] holds at most 60 in steps of 1, less"),
         ({"max_dim": (31, 31, 31), "step": 8}, "holds at most 72 in steps of 8, less than the bu"),
     ],
@@ -378,34 +393,58 @@ def test_an_empty_lattice_says_why(arguments, message):
     assert "\n" not in str(caught.value)
 
 
-@fixed
-@given(st.integers(1, 40), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.data())
-def test_a_lattice_is_refused_exactly_where_it_would_be_empty(budget, layers, step, floor, data):
-    caps = data.draw(
-        st.none() | st.lists(st.integers(1, budget), min_size=layers, max_size=layers).map(tuple)
-    )
-    highest = caps or (budget,) * layers
-    ranges = [range(-(-floor // step) * step, cap + 1, step) for cap in highest]
-    possible = any(sum(dims) == budget for dims in itertools.product(*ranges))
-    try:
-        lattice = Lattice(budget, layers, step, floor, caps)
-    except ValueError:
+@st.composite
+def requests(draw):
+    """Arguments of lattices, possible or not."""
+    layers = draw(st.integers(1, 4))
+    steps = st.integers(1, 9)
+    mixed = st.lists(steps, min_size=layers, max_size=layers).map(tuple)
+    caps = st.lists(st.integers(1, 40), min_size=layers, max_size=layers).map(tuple)
+    return {
+        "layers": layers,
+        "step": draw(mixed | steps),
+        "min_dim": draw(st.integers(1, 9)),
+        "max_dim": draw(st.none() | caps),
+    }
+
+
+def possible_budgets(most, layers, step, min_dim, max_dim):
+    """Every budget up to `most` that some allocation has."""
+    steps = (step,) * layers if isinstance(step, int) else step
+    caps = max_dim or (most,) * layers
+    sums = {0}
+    for own, cap in zip(steps, caps, strict=True):
+        multiples = [d for d in range(own, min(cap, most) + 1, own) if d >= min_dim]
+        sums = {total + d for total in sums for d in multiples if total + d <= most}
+    return sums
+
+
+@settings(fixed, max_examples=250)
+@given(st.integers(1, 90), requests())
+def test_a_lattice_is_refused_exactly_where_it_would_be_empty(budget, request):
+    possible = possible_budgets(budget + 40, **request)
+    if budget in possible:
+        assert Lattice(budget, **request).size > 0
+        return
+    with pytest.raises(ValueError) as caught:
+        Lattice(budget, **request)
+    message = str(caught.value)
+    below = [b for b in possible if b < budget]
+    above = [b for b in possible if b > budget]
+    if " leaves layer " in message:
         assert not possible
+    elif message.startswith("max_dim"):
+        assert not above
+        assert f"holds at most {max(below)} " in message
+    elif "is less than" in message:
+        assert not below
+        assert f" = {min(possible_budgets(200, **request))}; " in message
     else:
-        assert possible
-        assert len(lattice) > 0
-
-
-@fixed
-@given(st.integers(1, 200), st.integers(1, 4), st.integers(2, 9), st.integers(1, 9))
-def test_the_nearest_budgets_that_an_error_names_are_possible(budget, layers, step, floor):
-    assume(budget % step)
-    with pytest.raises(ValueError, match="nearest possible: ") as caught:
-        Lattice(budget, layers, step, floor)
-    for near in str(caught.value).partition("possible: ")[2].split(" or "):
-        assert len(Lattice(int(near), layers, step, floor)) > 0
+        near = " or ".join(map(str, [*sorted(below)[-1:], *sorted(above)[:1]]))
+        assert message.endswith(f"nearest possible: {near}")
 
 
 def test_a_lattice_describes_itself():
     assert str(Lattice(88, 3, step=4, min_dim=2)) == "D = 88, L = 3, step 4, min_dim 2"
+    assert str(Lattice(90, 2, step=(4, 6))) == "D = 90, L = 2, step [4, 6], min_dim 1"
     assert str(Lattice(8, 2, max_dim=(5, 6))) == "D = 8, L = 2, step 1, min_dim 1, max_dim [5, 6]"
