@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def score_names(layers: int) -> tuple[str, ...]:
-    """The OOD scores of a model with `layers` layers (design: larger is more OOD)."""
+    """The OOD scores of a model with `layers` layers (larger is more OOD)."""
     return (
         "negative_elbo",
         *(f"negative_bound_{k}" for k in range(1, layers)),
