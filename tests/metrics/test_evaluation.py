@@ -91,6 +91,48 @@ def test_draws_alone_would_miss_the_noise_that_layer_1_passes_on(linear, monkeyp
     assert loose > truths[1] + 1
 
 
+def top_down_model(features: int, dims: tuple[int, int]) -> tuple[HVAE, list[float]]:
+    """A linear ladder, with the information of its layers: z_1 is drawn given x and z_2."""
+    model = build_model(
+        Allocation(dims), (features,), ModelSection(inference="top_down", skip=False), seed=0
+    ).eval()
+    generator = torch.Generator().manual_seed(1)
+    variances, prior_variance, weights = (0.05, 0.02), 0.1, []
+    for layer, (d, variance) in enumerate(zip(dims, variances, strict=True)):
+        head = nn.Linear(features, 2 * d)
+        weights.append(torch.randn(d, features, generator=generator) / math.sqrt(features))
+        with torch.no_grad():
+            head.weight[:d], head.weight[d:] = weights[-1], 0.0
+            head.bias[:d], head.bias[d:] = 0.0, math.log(variance)
+        model.encoder[layer], model.posteriors[layer] = nn.Identity(), head
+    prior = nn.Linear(dims[1], 2 * dims[0])
+    passed = torch.randn(dims[0], dims[1], generator=generator) / math.sqrt(dims[1])
+    with torch.no_grad():
+        prior.weight[: dims[0]], prior.weight[dims[0] :] = passed, 0.0
+        prior.bias[: dims[0]], prior.bias[dims[0] :] = 0.0, math.log(prior_variance)
+    model.decoder[1], model.priors[0] = nn.Identity(), prior
+    w1, w2, a = (part.double().numpy() for part in (*weights, passed))
+    share = prior_variance / (variances[0] + prior_variance)
+    mean = share * w1 + (1 - share) * a @ w2
+    within = share * variances[0] * np.eye(dims[0])
+    within += (1 - share) ** 2 * variances[1] * a @ a.T
+    pairs = [(mean, within), (w2, variances[1] * np.eye(dims[1]))]
+    log_det = [
+        [np.linalg.slogdet(noise + factor * 0.25 * m @ m.T)[1] for factor in (1, 0)]
+        for m, noise in pairs
+    ]
+    return model, [0.5 * (both - own) for both, own in log_det]
+
+
+def test_information_of_a_linear_ladder_is_its_closed_form():
+    model, truths = top_down_model(300, (12, 12))
+    metrics = measure(model, search_data(coin_flips(1200, 300)), SETTINGS).metrics
+    for layer, truth in enumerate(truths, 1):
+        upper, error = metrics[f"information_{layer}"], metrics[f"information_se_{layer}"]
+        assert upper == pytest.approx(truth, rel=0.03)
+        assert metrics[f"information_lower_{layer}"] <= truth + 3 * error <= upper + 1
+
+
 @pytest.mark.parametrize("skip", [True, False])
 def test_measuring_twice_gives_the_same_numbers(skip):
     model = build_model(Allocation((4, 3, 2)), (16,), ModelSection(hidden=8, skip=skip), 0).eval()

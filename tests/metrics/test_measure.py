@@ -21,7 +21,7 @@ from allocsearch.data.dataset import Dataset
 from allocsearch.data.digits import read_digits
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
-from allocsearch.models.build import build_model
+from allocsearch.models.build import INFERENCE_KINDS, build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import train
 
@@ -46,8 +46,10 @@ def data(digits: Tensor) -> SearchData:
     )
 
 
-def model_of(text: str, *, skip: bool = True) -> HVAE:
-    section = ModelSection(hidden=24, depth=1, skip=skip)
+def model_of(text: str, *, skip: bool = True, inference: str = "bottom_up") -> HVAE:
+    section = ModelSection.model_validate(
+        {"hidden": 24, "depth": 1, "skip": skip, "inference": inference}
+    )
     return build_model(Allocation.parse(text), (64,), section, 0).eval()
 
 
@@ -89,9 +91,10 @@ def test_every_metric_that_a_study_can_name_is_measured(measurement: Measurement
 
 @pytest.mark.parametrize("text", ["5", "4-3", "2-2-2-2"])
 @pytest.mark.parametrize("skip", [True, False])
-def test_every_depth_is_measured(data: SearchData, text: str, skip: bool) -> None:
+@pytest.mark.parametrize("inference", INFERENCE_KINDS)
+def test_every_depth_is_measured(data: SearchData, text: str, skip: bool, inference: str) -> None:
     small = with_ood(data, data.ood_validation[0])
-    found = measure(model_of(text, skip=skip), small, SETTINGS)
+    found = measure(model_of(text, skip=skip, inference=inference), small, SETTINGS)
     assert set(metric_names(config_of(text, ["inverted"]))) <= set(found.metrics)
     assert found.broken_invariants == ()
     if text == "5":
