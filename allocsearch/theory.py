@@ -3,9 +3,14 @@
 Along the principal axes of the data, with eigenvalues lambda_1 >= lambda_2 >= ... of the
 covariance, layer 1 is a channel of noise variance sigma^2 for the d_1 first directions,
 
-    rho_{i,1}^2 = lambda_i / (lambda_i + sigma^2),    rho_{i,l+1}^2 = kappa rho_{i,l}^2,
+    rho_{i,1}^2 = lambda_i / (lambda_i + sigma^2),    rho_{i,l+1}^2 = kappa_{l+1} rho_{i,l}^2,
 
-and layer l keeps the w_l = min(d_1, ..., d_l) first directions:
+with kappa_l = kappa below the top, and less at a top layer of more dims than the k directions that
+its signal has:
+
+    kappa_L = kappa min(1, k / d_L)^gamma.
+
+Layer l keeps the w_l = min(d_1, ..., d_l) first directions:
 
     I_l = -1/2 sum_{i <= w_l} log(1 - rho_{i,l}^2)    (nats).
 """
@@ -26,6 +31,9 @@ from allocsearch.allocation import Allocation, Lattice
 
 Array = NDArray[np.float64]
 
+# Weight of log gamma beside the errors of a fit.
+_GAMMA_PULL = 1e-3
+
 
 @dataclass(frozen=True)
 class GaussianChain:
@@ -35,6 +43,9 @@ class GaussianChain:
         eigenvalues: lambda of the data covariance, in falling order, 0 or more.
         noise: sigma^2, the noise variance of layer 1, positive.
         kappa: The share of rho^2 that a layer passes on to the next one, in (0, 1).
+        directions: k, the effective directions of the signal, positive; infinity for a top layer
+            that is like the others.
+        gamma: How fast a top layer of more than k dims loses what it receives, 0 or more.
 
     Raises:
         ValueError: If one of these does not hold.
@@ -43,6 +54,8 @@ class GaussianChain:
     eigenvalues: tuple[float, ...]
     noise: float
     kappa: float
+    directions: float = math.inf
+    gamma: float = 1.0
 
     def __post_init__(self) -> None:
         values = tuple(float(value) for value in self.eigenvalues)
@@ -54,6 +67,10 @@ class GaussianChain:
             raise ValueError(f"the noise variance is positive and finite, not {self.noise!r}")
         if not 0 < self.kappa < 1:
             raise ValueError(f"kappa lies between 0 and 1, not {self.kappa!r}")
+        if not self.directions > 0:
+            raise ValueError(f"the directions of the signal are positive, not {self.directions!r}")
+        if not (self.gamma >= 0 and math.isfinite(self.gamma)):
+            raise ValueError(f"gamma is finite and 0 or more, not {self.gamma!r}")
         object.__setattr__(self, "eigenvalues", values)
 
     @cached_property
@@ -61,6 +78,11 @@ class GaussianChain:
         """rho_{i,1}^2 of every direction, `(p,)`."""
         values = np.asarray(self.eigenvalues)
         return values / (values + self.noise)
+
+    def top_share(self, top: ArrayLike) -> Array:
+        """min(1, k / d_L)^gamma of top layers of d_L dims, in the shape of `top`."""
+        share: Array = np.minimum(1, self.directions / np.asarray(top)) ** self.gamma
+        return share
 
     def information(self, dims: ArrayLike) -> Array:
         """I_l in every layer of many allocations at once.
@@ -79,15 +101,23 @@ class GaussianChain:
             raise ValueError("allocations are integers, (m, L) or (L,)")
         if (array < 1).any():
             raise ValueError(f"the dims of an allocation are 1 or more, not {array.min()}")
-        widths = np.minimum.accumulate(array, -1)
+        widths = np.minimum(np.minimum.accumulate(array, -1), len(self.eigenvalues))
+        correlations = self.correlations[: widths.max()]
         layers = array.shape[-1]
-        passed = self.kappa ** np.arange(layers)[:, None] * self.correlations
         # 1 - rho^2 of layer 1 by its own formula: the difference would lose small ones.
-        lost = 1 - passed
-        lost[0] = self.noise / (np.asarray(self.eigenvalues) + self.noise)
-        table = np.zeros((layers, len(self.eigenvalues) + 1))
-        table[:, 1:] = np.cumsum(-0.5 * np.log(lost), -1)
-        return table[np.arange(layers), np.minimum(widths, len(self.eigenvalues))]
+        bottom = self.noise / (np.asarray(self.eigenvalues[: widths.max()]) + self.noise)
+        shares = self.kappa ** np.arange(1, layers - 1)
+        lost = np.vstack((bottom, 1 - shares[:, None] * correlations))
+        found = np.empty(array.shape)
+        lower = slice(None, max(layers - 1, 1))
+        table = _cumulative_information(lost)
+        found[..., lower] = table[np.arange(len(table)), widths[..., lower]]
+        if layers > 1:
+            tops, which = np.unique(array[..., -1], return_inverse=True)
+            shares = self.kappa ** (layers - 1) * self.top_share(tops)
+            table = _cumulative_information(1 - shares[:, None] * correlations)
+            found[..., -1] = table[which, widths[..., -1]]
+        return found
 
     def conditional(self, allocation: Allocation, layer: int, below: Array) -> tuple[Array, Array]:
         """Mean and log variance of q(z_l given z_{l-1}), of q(z_1 given x) for layer 1.
@@ -110,8 +140,11 @@ class GaussianChain:
             gain = 1 / np.sqrt(values + self.noise)
             log_var[..., :width] = np.log(self.noise / (values + self.noise))
         else:
-            gain = np.full(width, math.sqrt(self.kappa))
-            log_var[..., :width] = math.log1p(-self.kappa)
+            share = self.kappa
+            if layer == allocation.layers:
+                share *= float(self.top_share(d))
+            gain = np.full(width, math.sqrt(share))
+            log_var[..., :width] = math.log1p(-share)
         mean[..., :width] = gain * below[..., :width]
         return mean, log_var
 
@@ -179,14 +212,21 @@ def covariance_eigenvalues(data: ArrayLike) -> tuple[float, ...]:
     return tuple(np.maximum(values[::-1], 0).tolist())
 
 
+def effective_directions(eigenvalues: ArrayLike) -> float:
+    """The participation ratio (sum lambda)^2 / sum lambda^2 of a spectrum that is not all 0."""
+    values = np.asarray(eigenvalues, dtype=np.float64)
+    return float(values.sum() ** 2 / np.square(values).sum())
+
+
 def chain_from_data(data: ArrayLike, budget: int) -> GaussianChain:
-    """The chain of a data set, with sigma^2 and kappa from the data alone.
+    """The chain of a data set, with all parameters from the data alone.
 
     sigma^2 is the variance per pixel that no latent can explain: the mean binarisation noise
     E x (1 - x), plus the mean of the eigenvalues after the first `budget` (the maximum likelihood
     noise of probabilistic PCA). The spectrum says nothing about the layers above; kappa is set
     to the share of the data's variance that layer 1 passes on, as if every layer were as noisy
-    as the first.
+    as the first. k is the participation ratio of the spectrum, and gamma is 1: a signal of k
+    directions that is spread over d_L > k dims of variance 1 is the share k / d_L of each.
 
     Args:
         data: Pixels in [0, 1], `(n, p)`.
@@ -210,18 +250,22 @@ def chain_from_data(data: ArrayLike, budget: int) -> GaussianChain:
         what = "constant" if constant else "binary with no more pixels than the budget"
         raise ValueError(f"no chain follows from data that is {what}")
     kept = eigenvalues**2 / (eigenvalues + noise)
-    return GaussianChain(tuple(eigenvalues), noise, float(kept.sum() / eigenvalues.sum()))
+    kappa = float(kept.sum() / eigenvalues.sum())
+    return GaussianChain(tuple(eigenvalues), noise, kappa, effective_directions(eigenvalues))
 
 
-def fit_chain(eigenvalues: Sequence[float], measured: Sequence[Measured]) -> GaussianChain:
-    """The chain whose sigma^2 and kappa fit trained allocations best.
+def fit_chain(
+    eigenvalues: Sequence[float], measured: Sequence[Measured], directions: float | None = None
+) -> GaussianChain:
+    """The chain whose sigma^2, kappa and gamma fit trained allocations best.
 
-    Least squares over log sigma^2 and logit kappa, of the errors of retention (relative to its
-    mean) and of attenuation.
+    Least squares over log sigma^2, logit kappa and log gamma, of the errors of retention (relative
+    to its mean) and of attenuation. Where the measured allocations say nothing of gamma it is 1.
 
     Args:
         eigenvalues: lambda, in falling order.
-        measured: Trained allocations; two numbers each, so that one determines both parameters.
+        measured: Trained allocations, two numbers each.
+        directions: k; the participation ratio of the eigenvalues if None.
 
     Raises:
         ValueError: If there is none, none of 2 layers or more, or a value is impossible.
@@ -237,10 +281,13 @@ def fit_chain(eigenvalues: Sequence[float], measured: Sequence[Measured]) -> Gau
     positive = [value for value in eigenvalues if value > 0]
     if not positive:
         raise ValueError("a fit takes a positive eigenvalue")
+    effective = effective_directions(positive) if directions is None else directions
 
     def chain(point: Array) -> GaussianChain:
         kappa = 1 / (1 + math.exp(-point[1]))
-        return GaussianChain(tuple(eigenvalues), math.exp(point[0]), kappa)
+        return GaussianChain(
+            tuple(eigenvalues), math.exp(point[0]), kappa, effective, math.exp(point[2])
+        )
 
     def errors(point: Array) -> Array:
         candidate = chain(point)
@@ -248,13 +295,15 @@ def fit_chain(eigenvalues: Sequence[float], measured: Sequence[Measured]) -> Gau
             [retention_and_attenuation(candidate.information(m.allocation.dims)) for m in measured]
         )
         relative = (predicted[:, 0] - retention) / retention.mean()
-        return np.concatenate((relative, predicted[:, 1] - attenuation))
+        # Too weak to outweigh a measurement.
+        pull = [_GAMMA_PULL * point[2]]
+        return np.concatenate((relative, predicted[:, 1] - attenuation, pull))
 
     # The squares have flat ends and may have several dips: a start in every decade and half.
     center = math.log(positive[0])
-    bounds = ([center - 30, -12.0], [center + 30, 12.0])
+    bounds = ([center - 30, -12.0, -5.0], [center + 30, 12.0, 3.0])
     fits = [
-        least_squares(errors, (center - decades * math.log(10), logit), bounds=bounds)
+        least_squares(errors, (center - decades * math.log(10), logit, 0.0), bounds=bounds)
         for decades in (0, 2, 4)
         for logit in (-1.5, 1.5)
     ]
@@ -335,7 +384,7 @@ def front(prediction: Prediction) -> NDArray[np.int64]:
     Of allocations that tie in both, the one with the widest lower layers stands for all.
 
     Returns:
-        `(f,)`, in falling order of retention, so from bottom-heavy to balanced.
+        `(f,)`, in falling order of retention.
     """
     # Rounded, so that equal sums in another order are equal.
     retention = np.round(prediction.retention, 10)
@@ -388,6 +437,13 @@ def sample(
         below = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
         layers.append(LayerSample(mean, log_var, below))
     return ChainSample(x, tuple(layers))
+
+
+def _cumulative_information(lost: Array) -> Array:
+    """-1/2 sum_{i <= w} log(1 - rho_i^2) for w = 0, ..., p of 1 - rho^2 `(..., p)`, nats."""
+    table = np.zeros((*lost.shape[:-1], lost.shape[-1] + 1))
+    table[..., 1:] = np.cumsum(-0.5 * np.log(lost), -1)
+    return table
 
 
 def _rows(data: ArrayLike) -> Array:

@@ -2,7 +2,9 @@
 
 Reads the table that benchmarks/fashion_mnist.py makes, predicts its allocations from the data
 alone, and after a fit to the other allocations (leave one out; one half for the other), and prints
-rank correlations with the measured means over the seeds as a Markdown table.
+rank correlations with the measured means over the seeds as a Markdown table: for a chain whose top
+layer is like the others, and for one whose top layer loses what it receives where it is wide. The
+models of another program (tables/prototype.csv) are a check that nothing was fitted to.
 
 Run: python benchmarks/prediction.py
 """
@@ -10,7 +12,9 @@ Run: python benchmarks/prediction.py
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +30,7 @@ from allocsearch.theory import GaussianChain, Measured, fit_chain, predict
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "benchmarks" / "tables" / "fashion_mnist.csv"
+OTHERS = ROOT / "benchmarks" / "tables" / "prototype.csv"
 METRICS = ("retention", "attenuation")
 Predicted = NDArray[np.float64]
 
@@ -42,23 +47,28 @@ def predicted(chain: GaussianChain, measured: Sequence[Measured]) -> Predicted:
     return np.column_stack((found.retention, found.attenuation))
 
 
-def leave_one_out(spectrum: Sequence[float], measured: Sequence[Measured]) -> Predicted:
+def fitted(start: GaussianChain, measured: Sequence[Measured]) -> GaussianChain:
+    """The chain of the same spectrum and directions that fits trained allocations best."""
+    return fit_chain(start.eigenvalues, measured, start.directions)
+
+
+def leave_one_out(start: GaussianChain, measured: Sequence[Measured]) -> Predicted:
     """Each allocation predicted by the chain that is fitted to all others, `(m, 2)`."""
     rows = []
     for i, item in enumerate(measured):
-        chain = fit_chain(spectrum, [*measured[:i], *measured[i + 1 :]])
+        chain = fitted(start, [*measured[:i], *measured[i + 1 :]])
         rows.append(predicted(chain, [item])[0])
     return np.array(rows)
 
 
-def halves(spectrum: Sequence[float], measured: Sequence[Measured], splits: int) -> Predicted:
+def halves(start: GaussianChain, measured: Sequence[Measured], splits: int) -> Predicted:
     """Kendall's tau on one half after a fit to the other, `(splits, 2)`."""
     rng = np.random.default_rng(0)
     taus = []
     for _ in range(splits):
         order = rng.permutation(len(measured))
-        fitted, judged = np.array_split(order, 2)
-        chain = fit_chain(spectrum, [measured[i] for i in fitted])
+        trained, judged = np.array_split(order, 2)
+        chain = fitted(start, [measured[i] for i in trained])
         rest = [measured[i] for i in judged]
         found = predicted(chain, rest)
         agreements = [rank_agreement(found[:, k], values(rest, k)) for k in range(2)]
@@ -98,34 +108,55 @@ def seed_ceiling(rows: pd.DataFrame) -> str:
     return "Two seeds against each other: " + ", ".join(texts) + "."
 
 
+def rows_of(
+    name: str,
+    start: GaussianChain,
+    measured: Sequence[Measured],
+    others: Sequence[Measured],
+    splits: int,
+) -> Iterator[str]:
+    """The lines of one kind of chain."""
+    chain = fitted(start, measured)
+    yield row(f"{name}, from the data alone", predicted(start, measured), measured)
+    yield row(f"{name}, fitted to all", predicted(chain, measured), measured)
+    yield row(f"{name}, fitted, leave one out", leave_one_out(start, measured), measured)
+    taus = halves(start, measured, splits)
+    if not np.isnan(taus).any():
+        low, middle, high = np.quantile(taus, (0.025, 0.5, 0.975), axis=0)
+        spans = [f"{middle[k]:.2f} ({low[k]:.2f} to {high[k]:.2f})" for k in range(2)]
+        yield f"| {name}, fitted on a half, {len(taus)} splits | {spans[0]} | | {spans[1]} | |"
+    yield row(f"{name}, from the data alone, other program", predicted(start, others), others)
+    yield row(f"{name}, fitted to all, other program", predicted(chain, others), others)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--others", type=Path, default=OTHERS)
     parser.add_argument("--study", type=Path, default=ROOT / "studies" / "fashion_mnist.toml")
     parser.add_argument("--splits", type=int, default=50)
     arguments = parser.parse_args()
     rows = pd.read_csv(arguments.table)
-    measured = means(rows)
+    measured, others = means(rows), means(pd.read_csv(arguments.others))
     config = load(arguments.study, ["data.ood_validation=[]", "study.objectives=['max:elbo']"])
-    prediction = predict_study(config, load_search_data(config.data).train.values)
-    chain, spectrum = prediction.chain, prediction.eigenvalues
-    fitted = fit_chain(spectrum, measured)
+    chain = predict_study(config, load_search_data(config.data).train.values).chain
+    kinds = {"uniform gain": replace(chain, directions=math.inf), "wide top": chain}
     print(f"{len(measured)} allocations, {len(rows)} trainings. {seed_ceiling(rows)}")
-    print(f"From the data: sigma^2 {chain.noise:.4f}, kappa {chain.kappa:.3f}.")
-    print(f"Fitted to all: sigma^2 {fitted.noise:.4f}, kappa {fitted.kappa:.3f}.\n")
-    print("| chain | retention tau | error (nats) | attenuation tau | error |")
+    for name, start in kinds.items():
+        best = fitted(start, measured)
+        for text, which in (("from the data", start), ("fitted to all", best)):
+            print(
+                f"{name}, {text}: sigma^2 {which.noise:.4f}, kappa {which.kappa:.3f}, "
+                f"gamma {which.gamma:.3f}, k {which.directions:.2f}"
+            )
+    print("\n| chain | retention tau | error (nats) | attenuation tau | error |")
     print("|---|---|---|---|---|")
-    alone, left_out = predicted(chain, measured), leave_one_out(spectrum, measured)
-    print(row("from the data alone", alone, measured))
-    print(row("fitted, leave one out", left_out, measured))
-    taus = halves(spectrum, measured, arguments.splits)
-    if not np.isnan(taus).any():
-        low, middle, high = np.quantile(taus, (0.025, 0.5, 0.975), axis=0)
-        spans = [f"{middle[k]:.2f} ({low[k]:.2f} to {high[k]:.2f})" for k in range(2)]
-        print(f"| fitted on a half, {len(taus)} splits | {spans[0]} | | {spans[1]} | |")
-    print()
-    print("| allocation | retention | predicted | fitted | attenuation | predicted | fitted |")
+    for name, start in kinds.items():
+        for line in rows_of(name, start, measured, others, arguments.splits):
+            print(line)
+    alone, left_out = predicted(chain, measured), leave_one_out(chain, measured)
+    print("\n| allocation | retention | predicted | fitted | attenuation | predicted | fitted |")
     print("|---|---|---|---|---|---|---|")
     for i, item in enumerate(measured):
         cells = [

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from allocsearch.theory import (
     Measured,
     chain_from_data,
     covariance_eigenvalues,
+    effective_directions,
     fit_chain,
     lattice_dims,
     optimal_allocation,
@@ -26,12 +28,18 @@ from allocsearch.theory import (
 
 SPECTRUM = tuple(20.0 / i**1.3 for i in range(1, 101))
 CHAIN = GaussianChain(SPECTRUM, noise=0.4, kappa=0.85)
+NARROW = GaussianChain(SPECTRUM, noise=0.4, kappa=0.85, directions=8.4, gamma=0.6)
 
 eigenvalues = st.lists(st.floats(0.01, 100), min_size=1, max_size=12).map(
     lambda values: tuple(sorted(values, reverse=True))
 )
 chains = st.builds(
-    GaussianChain, eigenvalues, noise=st.floats(0.01, 10), kappa=st.floats(0.05, 0.95)
+    GaussianChain,
+    eigenvalues,
+    noise=st.floats(0.01, 10),
+    kappa=st.floats(0.05, 0.95),
+    directions=st.floats(0.5, 20) | st.just(math.inf),
+    gamma=st.floats(0, 3),
 )
 
 
@@ -40,9 +48,12 @@ def by_hand(chain: GaussianChain, dims: tuple[int, ...]) -> list[float]:
     kept = len(chain.eigenvalues)
     for layer, d in enumerate(dims):
         kept = min(kept, d)
+        gain = chain.kappa**layer
+        if 0 < layer == len(dims) - 1 and d > chain.directions:
+            gain *= (chain.directions / d) ** chain.gamma
         total = 0.0
         for value in chain.eigenvalues[:kept]:
-            rho2 = value / (value + chain.noise) * chain.kappa**layer
+            rho2 = value / (value + chain.noise) * gain
             total -= 0.5 * math.log(1 - rho2)
         information.append(total)
     return information
@@ -65,9 +76,10 @@ def test_no_layer_holds_more_than_the_one_below(chain, dims):
     assert 0 <= attenuation <= 1
 
 
-def test_information_of_a_sampled_chain_is_that_of_its_joint_covariance():
-    allocation = Allocation((4, 6, 2))
-    chain = GaussianChain((5.0, 2.0, 1.0), noise=0.5, kappa=0.8)
+@pytest.mark.parametrize("dims", [(4, 6, 2), (4, 2, 6)])
+def test_information_of_a_sampled_chain_is_that_of_its_joint_covariance(dims):
+    allocation = Allocation(dims)
+    chain = GaussianChain((5.0, 2.0, 1.0), noise=0.5, kappa=0.8, directions=3.0, gamma=0.7)
     drawn = sample(chain, allocation, n=200_000, samples=1, seed=0)
     for layer, truth in zip(drawn.layers, chain.information(allocation.dims), strict=True):
         joint = np.corrcoef(np.hstack((drawn.x, layer.z[:, 0])), rowvar=False)
@@ -110,9 +122,10 @@ def test_lattice_dims_respect_tight_caps():
 @pytest.mark.parametrize(
     ("budget", "layers"), [(7, 2), (40, 2), (23, 3), (40, 3), (16, 4), (40, 4)]
 )
-def test_optimum_equals_exhaustive_search(budget, layers, weight):
+@pytest.mark.parametrize("chain", [CHAIN, NARROW], ids=["uniform", "wide_top"])
+def test_optimum_equals_exhaustive_search(chain, budget, layers, weight):
     def value(dims: tuple[int, ...]) -> float:
-        information = by_hand(CHAIN, dims)
+        information = by_hand(chain, dims)
         return information[0] * (information[-1] / max(information)) ** weight
 
     every = [
@@ -121,12 +134,12 @@ def test_optimum_equals_exhaustive_search(budget, layers, weight):
         if sum(head) < budget
     ]
     values = [value(dims) for dims in every]
-    found = optimal_allocation(CHAIN, Lattice(budget, layers), weight)
+    found = optimal_allocation(chain, Lattice(budget, layers), weight)
     assert found.budget == budget
     best = value(found.dims)
     assert best >= max(values) * (1 - 1e-12)
     assert best == pytest.approx(
-        scalarised(predict(CHAIN, np.array(found.dims)), weight)[0], rel=1e-12
+        scalarised(predict(chain, np.array(found.dims)), weight)[0], rel=1e-12
     )
 
 
@@ -166,6 +179,36 @@ def test_retention_falls_along_the_ratio_and_attenuation_is_least_when_balanced(
     assert (np.diff(prediction.attenuation[balanced:]) >= -1e-12).all()
 
 
+@settings(max_examples=60, derandomize=True)
+@given(chains.filter(lambda chain: chain.gamma >= 1), st.integers(2, 4))
+def test_a_top_layer_beyond_the_directions_of_the_signal_only_loses(chain, layers):
+    below = (len(chain.eigenvalues) + 30,) * (layers - 1)
+    most = [chain.information((*below, top))[-1] for top in range(1, 30)]
+    for top, (narrow, wide) in enumerate(pairwise(most), 1):
+        assert wide >= narrow if top + 1 <= chain.directions else True
+        assert wide <= narrow + 1e-12 if top >= chain.directions else True
+
+
+def test_attenuation_is_least_where_the_top_has_the_directions_of_the_signal():
+    chain = replace(NARROW, gamma=1.0)
+    lattice = Lattice(90, 3)
+    tops = {
+        bottom: min(
+            (a for a in lattice if a.dims[0] == bottom),
+            key=lambda a: predict(chain, [a.dims]).attenuation[0],
+        ).dims[-1]
+        for bottom in (10, 30, 60)
+    }
+    assert set(tops.values()) <= {8, 9}
+
+
+def test_a_wide_top_behind_a_narrow_layer_empties():
+    wide, narrow = predict(NARROW, [(30, 10, 48), (40, 40, 8)]).attenuation
+    assert wide > narrow + 0.1
+    wide, narrow = predict(CHAIN, [(30, 10, 48), (40, 40, 8)]).attenuation
+    assert wide < narrow
+
+
 def test_the_weight_moves_the_optimum_from_bottom_heavy_to_uniform():
     lattice = Lattice(88, 3)
     ratios = [optimal_allocation(CHAIN, lattice, weight).ratio for weight in (0, 0.5, 0.8, 1)]
@@ -179,11 +222,26 @@ def test_the_weight_moves_the_optimum_from_bottom_heavy_to_uniform():
 def test_fit_recovers_the_chain_that_made_the_measurements():
     measured = []
     for dims in [(64, 18, 6), (8, 72, 8), (29, 30, 29)]:
-        retention, attenuation = retention_and_attenuation(CHAIN.information(dims))
+        retention, attenuation = retention_and_attenuation(NARROW.information(dims))
         measured.append(Measured(Allocation(dims), float(retention), float(attenuation)))
-    fitted = fit_chain(SPECTRUM, measured)
-    assert fitted.noise == pytest.approx(CHAIN.noise, rel=1e-4)
-    assert fitted.kappa == pytest.approx(CHAIN.kappa, rel=1e-4)
+    fitted = fit_chain(SPECTRUM, measured, NARROW.directions)
+    assert fitted.noise == pytest.approx(NARROW.noise, rel=1e-4)
+    assert fitted.kappa == pytest.approx(NARROW.kappa, rel=1e-4)
+    assert fitted.gamma == pytest.approx(NARROW.gamma, rel=1e-3)
+    assert fitted.directions == NARROW.directions
+
+
+def test_a_fit_to_narrow_tops_leaves_gamma_alone():
+    measured = [
+        Measured(
+            Allocation(dims), *map(float, retention_and_attenuation(NARROW.information(dims)))
+        )
+        for dims in [(64, 18, 6), (80, 4, 4)]
+    ]
+    fitted = fit_chain(SPECTRUM, measured, NARROW.directions)
+    assert fitted.kappa == pytest.approx(NARROW.kappa, rel=1e-4)
+    assert fitted.gamma == 1.0
+    assert fit_chain(SPECTRUM, measured).directions == effective_directions(SPECTRUM)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -207,6 +265,8 @@ def test_chain_from_data_takes_its_noise_from_the_pixels():
     assert chain.noise == pytest.approx(float((data * (1 - data)).mean() + rest), rel=1e-9)
     kept = (expected * expected / (expected + chain.noise)).sum() / expected.sum()
     assert chain.kappa == pytest.approx(kept)
+    assert chain.directions == pytest.approx(expected.sum() ** 2 / (expected**2).sum())
+    assert chain.gamma == 1.0
 
 
 def test_covariance_eigenvalues_of_one_column():
@@ -221,6 +281,10 @@ def test_covariance_eigenvalues_of_one_column():
         (((math.nan,), 1.0, 0.5), "eigenvalues are"),
         (((1.0,), 0.0, 0.5), "noise variance"),
         (((1.0,), 1.0, 1.0), "kappa"),
+        (((1.0,), 1.0, 0.5, 0.0), "directions"),
+        (((1.0,), 1.0, 0.5, math.nan), "directions"),
+        (((1.0,), 1.0, 0.5, 2.0, -0.1), "gamma"),
+        (((1.0,), 1.0, 0.5, 2.0, math.inf), "gamma"),
     ],
 )
 def test_impossible_chains_are_refused(arguments, match):

@@ -31,7 +31,8 @@ def prediction_text(prediction: StudyPrediction, name: str) -> RenderableType:
         f"{prediction.features} features, without training\n"
         f"spectrum  variance {prediction.total_variance:.4g}, 90 % of it in "
         f"{prediction.directions_90} directions, {prediction.effective_directions:.1f} effective "
-        f"ones; sigma^2 {prediction.noise:.4g}, kappa {prediction.kappa:.3f}"
+        f"ones; sigma^2 {prediction.noise:.4g}, kappa {prediction.kappa:.3f}, "
+        f"gamma {prediction.gamma:.3g}"
     )
     parts: list[RenderableType] = [spectrum]
     for count in prediction.layer_counts:

@@ -40,8 +40,8 @@ class LayerCountPrediction:
         size: Allocations of the search space with L layers; for a table or a ratio space those
             that were compared.
         compared: How many of them optimum and front were chosen from: all, or of a huge lattice
-            the ratio family, many widths of layer 1 with the rest shared equally, and a seeded
-            sample.
+            the ratio family, many widths of the bottom and top layers with the rest shared
+            equally, and a seeded sample.
         optimum: The largest retention * (1 - attenuation)^(1/2); its ratio is r*.
         knee: The member of the front nearest to the ideal point, both scaled to the front.
         front: Most retention, least attenuation; in falling order of retention.
@@ -65,10 +65,11 @@ class StudyPrediction:
         examples: Training examples that the spectrum was computed from.
         features: Features of one example.
         total_variance: Sum of all eigenvalues of the covariance of the pixels in [0, 1].
-        effective_directions: Participation ratio of the eigenvalues.
+        effective_directions: Participation ratio of the eigenvalues, k of the chain.
         directions_90: The fewest directions with 90 % of the variance.
         noise: sigma^2 of the chain.
         kappa: Share of rho^2 that a layer passes on.
+        gamma: How fast a top layer of more than k dims loses what it receives.
         eigenvalues: The largest ones, as many as the budget has dims.
         layer_counts: The predictions for each number of layers.
     """
@@ -80,13 +81,16 @@ class StudyPrediction:
     directions_90: int
     noise: float
     kappa: float
+    gamma: float
     eigenvalues: tuple[float, ...]
     layer_counts: tuple[LayerCountPrediction, ...]
 
     @property
     def chain(self) -> GaussianChain:
         """The chain. No layer has more dims than it has eigenvalues."""
-        return GaussianChain(self.eigenvalues, self.noise, self.kappa)
+        return GaussianChain(
+            self.eigenvalues, self.noise, self.kappa, self.effective_directions, self.gamma
+        )
 
     def of(self, allocations: Sequence[Allocation]) -> tuple[PredictedAllocation, ...]:
         """The predictions for any allocations of the budget."""

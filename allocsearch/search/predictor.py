@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +36,8 @@ _MOST_FEATURES = 4096
 _EXHAUSTIVE = 300_000
 _SAMPLE = 20_000
 _SAMPLE_COST = 4_000_000
-_WIDTHS = 201
+_BOTTOMS = 201
+_TOPS = 33
 _RATIOS = 1025
 _CURVE_RATIOS = 121
 
@@ -67,10 +70,11 @@ def predict_study(config: StudyConfig, train: Tensor) -> StudyPrediction:
         examples=len(rows),
         features=features,
         total_variance=float(values.sum()),
-        effective_directions=float(values.sum() ** 2 / np.square(values).sum()),
+        effective_directions=chain.directions,
         directions_90=int(np.searchsorted(shares, 0.9)) + 1,
         noise=chain.noise,
         kappa=chain.kappa,
+        gamma=chain.gamma,
         eigenvalues=chain.eigenvalues[: space.budget],
         layer_counts=tuple(
             _predict_layers(chain, space, layers, config.study.seed)
@@ -92,7 +96,7 @@ def load_and_predict(config: StudyConfig) -> StudyPrediction:
 def _predict_layers(
     chain: GaussianChain, space: SearchSpaceSection, layers: int, seed: int
 ) -> LayerCountPrediction:
-    candidates, size = _candidates(space, layers, seed)
+    candidates, size = _candidates(space, layers, seed, chain.directions)
     prediction = predict(chain, candidates)
     members = listed(prediction, front(prediction))
     family = predict(chain, _ratio_family(space, _curve_lattice(space, layers), _CURVE_RATIOS))
@@ -109,7 +113,7 @@ def _predict_layers(
 
 
 def _candidates(
-    space: SearchSpaceSection, layers: int, seed: int
+    space: SearchSpaceSection, layers: int, seed: int, directions: float
 ) -> tuple[NDArray[np.int64], int]:
     """Different allocations `(m, L)` of the space to choose from, and how many it has."""
     if space.kind == "table":
@@ -125,24 +129,42 @@ def _candidates(
     source = random.Random(seed)
     wanted = min(_SAMPLE, _SAMPLE_COST // (lattice.units * layers))
     sample = [lattice[source.randrange(lattice.size)].dims for _ in range(wanted)]
-    shared = [allocation.dims for allocation in _shared_equally(lattice)]
+    shared = _shared_equally(lattice, directions)
     return np.unique([*family.tolist(), *shared, *sample], axis=0), lattice.size
 
 
-def _shared_equally(lattice: Lattice) -> Iterator[Allocation]:
-    """Layer 1 of many widths, the rest shared equally: the best of the chain without caps."""
-    most = lattice.max_units[0]
-    for units in np.unique(np.linspace(lattice.min_units, most, _WIDTHS).astype(int)):
-        bottom = int(units) * lattice.step
-        caps = lattice.max_dim and lattice.max_dim[1:]
+def _shared_equally(lattice: Lattice, directions: float) -> Iterator[tuple[int, ...]]:
+    """Layer 1 and the top of many widths, the rest shared equally.
+
+    Without caps the best of the chain are like this: a layer between only ever narrows.
+    """
+    caps = lattice.max_dim and lattice.max_dim[1:-1]
+
+    @cache
+    def between(left: int) -> tuple[int, ...] | None:
+        if lattice.layers == 2:
+            return ()
         try:
-            above = Lattice(
-                lattice.budget - bottom, lattice.layers - 1, lattice.step, lattice.min_dim, caps
-            )
+            rest = Lattice(left, lattice.layers - 2, lattice.step, lattice.min_dim, caps)
         except ValueError:
-            # The caps above cannot hold the rest.
-            continue
-        yield Allocation((bottom, *Allocation.from_ratio(1.0, above).dims))
+            # The layers between cannot hold the rest.
+            return None
+        return Allocation.from_ratio(1.0, rest).dims
+
+    least, (most, *_, highest) = lattice.min_units, lattice.max_units
+    near = np.clip((directions / lattice.step, directions / lattice.step + 1), least, highest)
+    tops = np.unique((*np.geomspace(least, highest, _TOPS).astype(int), *near.astype(int)))
+    bottoms = np.unique(np.linspace(least, most, _BOTTOMS).astype(int))
+    pairs: Iterable[tuple[int, int]]
+    if lattice.layers == 2:
+        bottoms = bottoms[lattice.units - bottoms <= highest]
+        pairs = zip(bottoms.tolist(), (lattice.units - bottoms).tolist(), strict=True)
+    else:
+        pairs = product(bottoms.tolist(), tops.tolist())
+    for bottom, top in pairs:
+        dims = between((lattice.units - bottom - top) * lattice.step)
+        if dims is not None:
+            yield bottom * lattice.step, *dims, top * lattice.step
 
 
 def _curve_lattice(space: SearchSpaceSection, layers: int) -> Lattice:

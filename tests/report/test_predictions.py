@@ -21,11 +21,11 @@ EIGENVALUES = tuple(5 / i for i in range(1, 25))
 
 @pytest.fixture
 def prediction() -> StudyPrediction:
-    chain = GaussianChain(EIGENVALUES, noise=0.3, kappa=0.8)
+    chain = GaussianChain(EIGENVALUES, noise=0.3, kappa=0.8, directions=7.0)
     dims = [(20, 3, 1), (12, 7, 5), (8, 8, 8), (5, 8, 11)]
     points = listed(predict(chain, dims), range(4))
     count = LayerCountPrediction(3, 253, 4, points[1], points[1], points[:3], points)
-    return StudyPrediction(200, 64, 18.9, 7.0, 19, 0.3, 0.8, EIGENVALUES, (count,))
+    return StudyPrediction(200, 64, 18.9, 7.0, 19, 0.3, 0.8, 1.0, EIGENVALUES, (count,))
 
 
 def test_ratio_panels_show_the_prediction_and_how_well_it_ranks(study, prediction):

@@ -22,7 +22,7 @@ EIGENVALUES = tuple(5 / i for i in range(1, 25))
 
 
 def layer_count(layers: int) -> LayerCountPrediction:
-    chain = GaussianChain(EIGENVALUES, 0.3, 0.8)
+    chain = GaussianChain(EIGENVALUES, 0.3, 0.8, 7.0)
     lattice = Lattice(24, layers)
     every = predict(chain, lattice_dims(lattice))
     members = listed(every, front(every))
@@ -37,7 +37,7 @@ def layer_count(layers: int) -> LayerCountPrediction:
 @pytest.fixture(scope="module")
 def prediction() -> StudyPrediction:
     counts = (layer_count(2), layer_count(3))
-    return StudyPrediction(200, 64, 18.9, 7.0, 19, 0.3, 0.8, EIGENVALUES, counts)
+    return StudyPrediction(200, 64, 18.9, 7.0, 19, 0.3, 0.8, 1.0, EIGENVALUES, counts)
 
 
 def text_of(prediction: StudyPrediction) -> str:

@@ -16,7 +16,13 @@ from allocsearch.search.prediction import (
     write_prediction,
 )
 from allocsearch.search.predictor import predict_study
-from allocsearch.theory import chain_from_data, covariance_eigenvalues, predicted_front
+from allocsearch.theory import (
+    chain_from_data,
+    covariance_eigenvalues,
+    front,
+    predict,
+    predicted_front,
+)
 
 
 def images(n: int = 400, features: int = 36) -> Tensor:
@@ -110,9 +116,16 @@ def test_a_huge_lattice_is_sampled_and_finds_the_front_of_the_chain():
     assert count.size == Lattice(400, 5).size
     assert 1000 < count.compared < count.size
     assert count.front[0].retention >= max(point.retention for point in count.curve)
-    # The rest shared equally is the best that a width of layer 1 allows.
-    for member in count.front:
-        assert max(member.parsed.dims[1:]) - min(member.parsed.dims[1:]) <= 60
+    # The chain knows only the ends and the narrowest layer, widest where the rest is shared.
+    chain = chain_from_data(images(features=484).flatten(1).numpy() / 255, 400)
+    ends = [(d, t) for d in range(1, 397) for t in range(1, 398 - d)]
+    every = [(d, *((400 - d - t + i) // 3 for i in range(3)), t) for d, t in ends]
+    best = predict(chain, every)
+    rows = front(best)
+    found = np.array([(member.retention, member.attenuation) for member in count.front])
+    for retention, attenuation in zip(best.retention[rows], best.attenuation[rows], strict=True):
+        near = found[found[:, 0] >= 0.98 * retention]
+        assert near[:, 1].min() <= attenuation + 0.01
     assert predict_study(config, images(features=484)) == prediction
 
 
