@@ -51,7 +51,10 @@ class Lattice:
             alike = len(set(self.step)) == 1 and len(self.step) == self.layers
             object.__setattr__(self, "step", self.step[0] if alike else tuple(self.step))
         if len(self.steps) != self.layers:
-            raise ValueError(f"step has {len(self.steps)} values for {self.layers} layers")
+            raise ValueError(
+                f"step has {len(self.steps)} values for {self.layers} layers; "
+                "allowed: one for all, or one per layer"
+            )
         if min(self.steps) < 1:
             raise ValueError(f"step is {min(self.steps)}; it must be 1 or more")
         self._check_caps()

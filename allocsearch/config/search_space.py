@@ -20,7 +20,7 @@ class SearchSpaceSection(Section):
     budget: Count
     layers: Counts = (3,)
     min_dim: Count = 1
-    step: Count = 1
+    step: Counts = (1,)
     max_dim: Counts | None = None
     ratio_range: Floats2 = (0.1, 10.0)
     allocations: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
@@ -59,6 +59,7 @@ class SearchSpaceSection(Section):
             if found.budget != self.budget:
                 message = f"{text} sums to {found.budget}, not to the budget {self.budget}"
                 raise mistake("allocations", message)
+            self._check_steps(found)
         if len(set(self.allocations)) != len(self.allocations):
             raise mistake("allocations", "an allocation stands twice")
         if "layers" in self.model_fields_set:
@@ -66,6 +67,16 @@ class SearchSpaceSection(Section):
                 if text.count("-") + 1 not in self.layers:
                     message = f"{text} does not have {' or '.join(map(str, self.layers))} layers"
                     raise mistake("allocations", message)
+
+    def _check_steps(self, allocation: Allocation) -> None:
+        steps = self.step * allocation.layers if len(self.step) == 1 else self.step
+        if len(steps) != allocation.layers:
+            message = f"step has {len(steps)} values, and {allocation} {allocation.layers} layers"
+            raise mistake("step", message)
+        for layer, (d, step) in enumerate(zip(allocation.dims, steps, strict=True), 1):
+            if d % step:
+                message = f"{allocation} gives layer {layer} {d} dims, no multiple of step {step}"
+                raise mistake("allocations", message)
 
     @property
     def layer_counts(self) -> tuple[int, ...]:
@@ -86,4 +97,5 @@ class SearchSpaceSection(Section):
         caps = self.max_dim
         if caps is not None and len(caps) == 1:
             caps = caps * layers
-        return Lattice(self.budget, layers, self.step, self.min_dim, caps)
+        steps = self.step * layers if len(self.step) == 1 else self.step
+        return Lattice(self.budget, layers, steps, self.min_dim, caps)

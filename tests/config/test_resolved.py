@@ -82,6 +82,9 @@ def spaces(draw):
         allocations = st.lists(st.sampled_from(possible), min_size=1, unique=True)
         return {**space, "allocations": draw(allocations)}
     space |= {"step": step, "min_dim": floor * step}
+    if len(layers) == 1 and draw(st.booleans()):
+        # A divisor of the one step leaves the budget possible.
+        space["step"] = [draw(st.sampled_from([step, 1])) for _ in range(layers[0])]
     space["layers"] = layers[0] if len(layers) == 1 and draw(st.booleans()) else layers
     if draw(st.booleans()):
         space["max_dim"] = budget + draw(st.integers(0, 5))
