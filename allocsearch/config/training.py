@@ -23,9 +23,17 @@ class TrainingSection(Section):
     free_nats_end: Share = 0.83
     gradient_clip: Annotated[float, Field(gt=0)] = 200.0
     threads: Count = 1
+    population: Count | Literal["auto"] = 1
+    batch_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    common_noise: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.population != 1 and self.batch_seed is None:
+            # Candidates that are trained together share their batches; a resolved study says so.
+            object.__setattr__(self, "batch_seed", 0)
+        if self.common_noise and self.batch_seed is None:
+            raise mistake("common_noise", "found true; allowed only with training.batch_seed")
         if self.free_nats_end < self.free_nats_hold:
             message = f"{self.free_nats_end} is before free_nats_hold {self.free_nats_hold}"
             raise mistake("free_nats_end", message)

@@ -72,6 +72,7 @@ class HVAE(nn.Module, ABC):
             more; the others are masked, and the model computes what a narrow one does. None: d_l.
 
     Attributes:
+        widths: As given, or the dims of the allocation.
         order: Indices l - 1 of the layers in the order in which inference draws them.
         markov: Whether x, z_1, ..., z_L is a Markov chain under q, and I_l cannot rise with l.
 
@@ -91,7 +92,7 @@ class HVAE(nn.Module, ABC):
         widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.allocation = allocation
+        self.allocation, self.shape, self.section = allocation, shape, section
         self.skip = section.skip
         self.widths = allocation.dims if widths is None else tuple(widths)
         if len(self.widths) != allocation.layers or any(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.loss import dims_in_use, loss_of
+from allocsearch.training.randomness import Randomness
 from allocsearch.training.schedules import free_nats, kl_weight
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,11 @@ class Epoch:
     epoch: int
     epochs: int
     elbo: float
+
+
+def diverged(loss: float, epoch: int) -> DivergedError:
+    """What is wrong with a training whose loss over an epoch is not finite."""
+    return DivergedError(f"the loss became {loss} in epoch {epoch}")
 
 
 def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -85,7 +91,7 @@ def train(
     Raises:
         DivergedError: If the loss of an epoch was NaN or infinite.
     """
-    generator = torch.Generator().manual_seed(seed)
+    source = Randomness(section, seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=section.learning_rate, fused=True)
     parameters = list(model.parameters())
     n = len(values)
@@ -96,11 +102,11 @@ def train(
     model.train()
     for epoch in range(section.epochs):
         loss_sum, elbo_sum = torch.zeros(()), torch.zeros(())
-        for step, chosen in enumerate(epoch_batches(n, batch_size, generator)):
+        for step, chosen in enumerate(epoch_batches(n, batch_size, source.batches)):
             on_step()
             progress = (epoch * steps + step) / (section.epochs * steps)
-            x = model.likelihood.prepare(values[chosen], generator)
-            noise = model.draw_noise(batch_size, generator)
+            x = model.likelihood.prepare(values[chosen], source.batches)
+            noise = source.noise(model, batch_size)
             terms = model(x, noise, analytic=section.kl == "analytic")
             weight, free = kl_weight(progress, section), free_nats(progress, section)
             loss, elbo = loss_of(terms, weight, free, mask)
@@ -111,7 +117,7 @@ def train(
             loss_sum += loss.detach()
             elbo_sum += elbo
         if not math.isfinite(loss_sum.item()):
-            raise DivergedError(f"the loss became {loss_sum.item()} in epoch {epoch + 1}")
+            raise diverged(loss_sum.item(), epoch + 1)
         history.append(Epoch(epoch + 1, section.epochs, elbo_sum.item() / steps))
         logger.debug("epoch %d of %d: ELBO %.2f nats", *vars(history[-1]).values())
         on_epoch(history[-1])

@@ -1,0 +1,50 @@
+"""The random numbers of a training: which of them candidates share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from allocsearch.config import TrainingSection
+from allocsearch.data.seeding import generator
+from allocsearch.models.hvae import HVAE
+
+
+class Randomness:
+    """Where a training's random numbers come from.
+
+    With `training.batch_seed`, trainings that share it see the same examples in the same order
+    with the same binarisation; with `training.common_noise` the noise of their latents is the
+    same, too, as far as their layers have the same dims. Otherwise all follows from the trial's
+    seed.
+
+    Args:
+        section: The training.
+        seed: Of the trial.
+
+    Attributes:
+        batches: Source of the order of the examples and of their binarisation.
+    """
+
+    def __init__(self, section: TrainingSection, seed: int) -> None:
+        self._noise = torch.Generator().manual_seed(seed)
+        self._common = section.common_noise
+        self.batches = self._noise
+        if section.batch_seed is not None:
+            self.batches = generator(section.batch_seed, "batches")
+            if section.common_noise:
+                self._noise = generator(section.batch_seed, "noise")
+
+    def noise(self, model: HVAE, batch: int) -> tuple[Tensor, ...]:
+        """Standard normal noise for one step, for each layer `(batch, d_l)`.
+
+        Args:
+            model: A model without masks.
+            batch: Number of examples.
+        """
+        if not self._common:
+            return model.draw_noise(batch, self._noise)
+        # Drawn for the whole budget in each layer, so that it does not depend on the allocation.
+        allocation = model.allocation
+        drawn = torch.randn(allocation.layers, batch, allocation.budget, generator=self._noise)
+        return tuple(part[:, :d] for part, d in zip(drawn, allocation.dims, strict=True))
