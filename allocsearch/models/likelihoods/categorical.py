@@ -1,0 +1,64 @@
+"""The categorical likelihood of grey levels and tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from allocsearch.models.likelihoods.counts import value_counts
+from allocsearch.models.likelihoods.likelihood import Likelihood, channels_and_grid
+
+
+class Categorical(Likelihood):
+    """One of `levels` unordered values for each feature, by a softmax of its own logits.
+
+    Stored values v are grey, 0..255, and x is the level v * levels // 256; or, with `one_hot`,
+    they are the ids of tokens, 0..levels - 1, and x is the id. The decoder gives one logit for
+    each channel and level: those of the first channel first.
+
+    Args:
+        shape: Of one example: `(d,)`, `(H, W)` or `(C, H, W)`.
+        levels: Values that a feature can have, 2 to 256.
+        one_hot: Whether stored values are ids, of which the encoder sees an indicator per level.
+            Otherwise it sees the level, scaled to [-1, 1].
+    """
+
+    def __init__(self, shape: tuple[int, ...], levels: int, *, one_hot: bool) -> None:
+        self.channels, self.grid = channels_and_grid(shape)
+        self.outputs = self.channels * levels
+        self.inputs = self.outputs if one_hot else self.channels
+        self._levels, self._one_hot = levels, one_hot
+
+    def prepare(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """Levels `(batch, features)`, as float32; nothing is drawn."""
+        return self._level(values.flatten(1)).float()
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Scaled levels, `(batch, features)`, or indicators, `(batch, features * levels)`."""
+        if not self._one_hot:
+            return x * (2 / (self._levels - 1)) - 1
+        hot = functional.one_hot(x.long(), self._levels)
+        hot = hot.reshape(len(x), self.channels, -1, self._levels)
+        return hot.transpose(2, 3).flatten(1).to(x.dtype)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Nats, `(..., batch)`, from logits `(..., batch, channels * levels * positions)`."""
+        given = parameters if parameters.dim() > 1 else parameters[None]
+        logits = given.reshape(*given.shape[:-1], self.channels, self._levels, -1)
+        level = x.long().reshape(len(x), self.channels, 1, -1)
+        level = level.expand(*logits.shape[:-4], -1, -1, -1, -1)
+        chosen = torch.take_along_dim(logits, level, -2).squeeze(-2)
+        return torch.sum(chosen - logits.logsumexp(-2), (-2, -1))
+
+    def marginal_parameters(self, values: Tensor) -> Tensor:
+        """Log of how often each feature has each level, half an example of each added.
+
+        Reference: Krichevsky and Trofimov (1981), "The performance of universal encoding".
+        """
+        counts = value_counts(self._level(values), self._levels)
+        logits = (counts + 0.5).log().reshape(self._levels, self.channels, -1)
+        return logits.transpose(0, 1).flatten()
+
+    def _level(self, values: Tensor) -> Tensor:
+        return values if self._one_hot else values.int() * self._levels // 256
