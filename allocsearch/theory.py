@@ -324,16 +324,13 @@ def retention_and_attenuation(information: Array) -> tuple[Array, Array]:
 def lattice_dims(lattice: Lattice) -> NDArray[np.int64]:
     """All allocations of a lattice in its order, `(len(lattice), L)`."""
     prefixes = np.zeros((1, 0), dtype=np.int64)
-    for layer, most in enumerate(lattice.max_units[:-1]):
-        left = lattice.units - prefixes.sum(1)
-        above = lattice.max_units[layer + 1 :]
-        lowest = np.maximum(lattice.min_units, left - sum(above))
-        highest = np.minimum(most, left - len(above) * lattice.min_units)
-        counts = np.maximum(highest - lowest + 1, 0)
-        starts = np.repeat(np.cumsum(counts) - counts - lowest, counts)
-        column = np.arange(counts.sum()) - starts
+    for layer in range(lattice.layers - 1):
+        left, positions = np.unique(lattice.budget - prefixes.sum(1), return_inverse=True)
+        choices = [np.array(lattice.choices(layer, rest)) for rest in left.tolist()]
+        counts = np.array([len(dims) for dims in choices])[positions]
+        column = np.concatenate([choices[position] for position in positions])
         prefixes = np.column_stack((np.repeat(prefixes, counts, 0), column))
-    return np.column_stack((prefixes, lattice.units - prefixes.sum(1))) * lattice.step
+    return np.column_stack((prefixes, lattice.budget - prefixes.sum(1)))
 
 
 def predict(chain: GaussianChain, dims: ArrayLike) -> Prediction:

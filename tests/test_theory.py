@@ -113,8 +113,18 @@ def test_lattice_dims_are_those_of_the_lattice(layers, step, min_dim, extra, cap
     assert lattice_dims(lattice).tolist() == [list(dims) for dims in expected]
 
 
-def test_lattice_dims_respect_tight_caps():
-    lattice = Lattice(12, 3, max_dim=(3, 9, 4))
+@pytest.mark.parametrize(
+    "lattice",
+    [
+        Lattice(12, 3, max_dim=(3, 9, 4)),
+        Lattice(600, 3, step=(196, 1, 1)),
+        Lattice(60, 3, step=(1, 1, 14), min_dim=2),
+        Lattice(90, 4, step=(12, 5, 4, 6), max_dim=(36, 90, 20, 90)),
+        Lattice(12, 1, step=(4,)),
+    ],
+    ids=str,
+)
+def test_lattice_dims_respect_caps_and_the_step_of_each_layer(lattice):
     assert lattice_dims(lattice).tolist() == [list(a.dims) for a in lattice]
 
 

@@ -163,16 +163,6 @@ class Lattice:
         most = [min(cap, low + free) for cap, low in zip(caps, self.lowest, strict=True)]
         return tuple(d - d % step for d, step in zip(most, self.steps, strict=True))
 
-    @property
-    def min_units(self) -> int:
-        """The floor of every layer in units, where all have one step."""
-        return self.lowest[0] // self.grain
-
-    @property
-    def max_units(self) -> tuple[int, ...]:
-        """The greatest dims of each layer in units, where all have one step."""
-        return tuple(d // self.grain for d in self.highest)
-
     @cached_property
     def _counts(self) -> list[list[int]]:
         """`_counts[l][u]`: the ways to spend u times the grain on layers l and above."""

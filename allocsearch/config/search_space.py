@@ -69,7 +69,7 @@ class SearchSpaceSection(Section):
                     raise mistake("allocations", message)
 
     def _check_steps(self, allocation: Allocation) -> None:
-        steps = self.step * allocation.layers if len(self.step) == 1 else self.step
+        steps = self.steps(allocation.layers)
         if len(steps) != allocation.layers:
             message = f"step has {len(steps)} values, and {allocation} {allocation.layers} layers"
             raise mistake("step", message)
@@ -85,6 +85,10 @@ class SearchSpaceSection(Section):
             return tuple(sorted({text.count("-") + 1 for text in self.allocations}))
         return tuple(sorted(self.layers))
 
+    def steps(self, layers: int) -> tuple[int, ...]:
+        """The step of each layer of so many, bottom to top."""
+        return self.step * layers if len(self.step) == 1 else self.step
+
     def lattices(self) -> dict[int, Lattice]:
         """The lattice of allocations for each number of layers (not for a table).
 
@@ -97,5 +101,4 @@ class SearchSpaceSection(Section):
         caps = self.max_dim
         if caps is not None and len(caps) == 1:
             caps = caps * layers
-        steps = self.step * layers if len(self.step) == 1 else self.step
-        return Lattice(self.budget, layers, steps, self.min_dim, caps)
+        return Lattice(self.budget, layers, self.steps(layers), self.min_dim, caps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
 
@@ -138,37 +138,36 @@ def _shared_equally(lattice: Lattice, directions: float) -> Iterator[tuple[int, 
 
     Without caps the best of the chain are like this: a layer between only ever narrows.
     """
-    caps = lattice.max_dim and lattice.max_dim[1:-1]
+    steps, caps = lattice.steps[1:-1], lattice.max_dim and lattice.max_dim[1:-1]
+    bottoms = np.array(lattice.choices(0, lattice.budget))
+    bottoms = bottoms[np.unique(np.linspace(0, len(bottoms) - 1, _BOTTOMS).astype(int))]
+    if lattice.layers == 2:
+        yield from ((bottom, lattice.budget - bottom) for bottom in bottoms.tolist())
+        return
 
     @cache
     def between(left: int) -> tuple[int, ...] | None:
-        if lattice.layers == 2:
-            return ()
         try:
-            rest = Lattice(left, lattice.layers - 2, lattice.step, lattice.min_dim, caps)
+            rest = Lattice(left, lattice.layers - 2, steps, lattice.min_dim, caps)
         except ValueError:
             # The layers between cannot hold the rest.
             return None
         return Allocation.from_ratio(1.0, rest).dims
 
-    least, (most, *_, highest) = lattice.min_units, lattice.max_units
-    near = np.clip((directions / lattice.step, directions / lattice.step + 1), least, highest)
-    tops = np.unique((*np.geomspace(least, highest, _TOPS).astype(int), *near.astype(int)))
-    bottoms = np.unique(np.linspace(least, most, _BOTTOMS).astype(int))
-    pairs: Iterable[tuple[int, int]]
-    if lattice.layers == 2:
-        bottoms = bottoms[lattice.units - bottoms <= highest]
-        pairs = zip(bottoms.tolist(), (lattice.units - bottoms).tolist(), strict=True)
-    else:
-        pairs = product(bottoms.tolist(), tops.tolist())
-    for bottom, top in pairs:
-        dims = between((lattice.units - bottom - top) * lattice.step)
+    step = lattice.steps[-1]
+    least, most = lattice.lowest[-1] // step, lattice.highest[-1] // step
+    near = np.clip((directions / step, directions / step + 1), least, most)
+    tops = step * np.unique((*np.geomspace(least, most, _TOPS).astype(int), *near.astype(int)))
+    for bottom, top in product(bottoms.tolist(), tops.tolist()):
+        dims = between(lattice.budget - bottom - top)
         if dims is not None:
-            yield bottom * lattice.step, *dims, top * lattice.step
+            yield bottom, *dims, top
 
 
 def _curve_lattice(space: SearchSpaceSection, layers: int) -> Lattice:
-    return Lattice(space.budget, layers) if space.kind == "table" else space.lattices()[layers]
+    if space.kind == "table":
+        return Lattice(space.budget, layers, space.steps(layers))
+    return space.lattices()[layers]
 
 
 def _ratio_family(space: SearchSpaceSection, lattice: Lattice, n: int) -> NDArray[np.int64]:

@@ -90,6 +90,9 @@ def test_the_front_of_a_simplex_is_that_of_its_lattice(prediction):
         {"kind": "ratio", "layers": [2, 4]},
         {"kind": "table", "allocations": ["18-6", "12-12", "20-2-2"]},
         {"max_dim": [20, 8, 6]},
+        {"step": [4, 3, 1]},
+        {"kind": "ratio", "step": [4, 3, 1]},
+        {"kind": "table", "step": [2, 3], "allocations": ["12-12", "6-18", "18-6"]},
         {"layers": [1, 2]},
     ],
 )
@@ -102,6 +105,9 @@ def test_every_space_has_predictions_of_its_own_allocations(space):
         members = [*count.front, count.optimum, count.knee]
         assert all(m.parsed.layers == count.layers for m in members)
         assert all(m.parsed.budget == 24 for m in members)
+        steps = config.search_space.steps(count.layers)
+        drawn = [*members, *count.curve]
+        assert not np.mod([m.parsed.dims for m in drawn], steps).any()
         if config.search_space.kind == "table":
             assert {m.allocation for m in members} <= set(config.search_space.allocations)
         else:
@@ -127,6 +133,16 @@ def test_a_huge_lattice_is_sampled_and_finds_the_front_of_the_chain():
         near = found[found[:, 0] >= 0.98 * retention]
         assert near[:, 1].min() <= attenuation + 0.01
     assert predict_study(config, images(features=484)) == prediction
+
+
+def test_a_huge_lattice_of_mixed_steps_is_sampled():
+    config = study(budget=400, layers=5, min_dim=1, step=[49, 4, 4, 1, 1])
+    (count,) = predict_study(config, images(features=484)).layer_counts
+    lattice = Lattice(400, 5, step=(49, 4, 4, 1, 1))
+    assert count.size == lattice.size
+    assert 1000 < count.compared < count.size
+    assert all(m.parsed in lattice for m in (*count.front, *count.curve, count.optimum))
+    assert count.front[0].parsed.dims[0] == max(lattice.choices(0, 400))
 
 
 def test_it_reads_back_what_it_wrote(tmp_path, prediction):
