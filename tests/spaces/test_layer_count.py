@@ -63,3 +63,11 @@ def test_one_number_of_layers_needs_no_parameter_for_it() -> None:
 def test_another_number_of_layers_is_refused() -> None:
     with pytest.raises(ValueError, match="2-2-2-2 does not have one of 2, 3 layers"):
         space_of().params(Allocation((2, 2, 2, 2)))
+
+
+def test_a_step_for_each_layer_needs_one_number_of_layers() -> None:
+    content = {"budget": 30, "step": [6, 4, 1]}
+    space = build_space(SearchSpaceSection.model_validate({**content, "layers": 3}))
+    assert {space[rank].dims[0] % 6 for rank in range(space.size)} == {0}
+    with pytest.raises(ValueError, match="step has 3 values for 2 layers"):
+        SearchSpaceSection.model_validate({**content, "layers": [2, 3]})

@@ -18,6 +18,7 @@ SPACES = [
     RatioSpace(Lattice(12, 3), 0.1, 10.0),
     RatioSpace(Lattice(24, 2, step=2), 0.2, 3.0),
     RatioSpace(Lattice(20, 4, min_dim=2, max_dim=(9, 9, 9, 9)), 0.01, 100.0),
+    RatioSpace(Lattice(30, 3, step=(6, 4, 1)), 0.1, 10.0),
     RatioSpace(Lattice(5, 1), 0.5, 2.0),
 ]
 

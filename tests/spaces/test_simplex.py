@@ -18,6 +18,7 @@ LATTICES = [
     Lattice(32, 3, step=4),
     Lattice(12, 4, min_dim=2),
     Lattice(12, 3, max_dim=(4, 9, 6)),
+    Lattice(30, 3, step=(6, 4, 1), max_dim=(18, 30, 30)),
     Lattice(7, 1),
 ]
 
@@ -38,7 +39,7 @@ def test_it_numbers_the_whole_lattice(lattice: Lattice) -> None:
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=2))
 def test_every_point_gives_an_allocation_of_the_budget(point: list[float]) -> None:
-    section = SearchSpaceSection(budget=32, layers=(3,), step=4, min_dim=4, max_dim=(24, 16, 8))
+    section = SearchSpaceSection(budget=32, layers=(3,), step=(4,), min_dim=4, max_dim=(24, 16, 8))
     trial = FixedTrial({"simplex_1": point[0], "simplex_2": point[1]})
     allocation = build_space(section).suggest(trial)
     assert allocation.budget == 32
@@ -46,9 +47,10 @@ def test_every_point_gives_an_allocation_of_the_budget(point: list[float]) -> No
     assert all(4 <= d <= most and d % 4 == 0 for d, most in caps)
 
 
-def test_the_random_sampler_is_uniform_over_the_lattice() -> None:
-    space = SimplexSpace(Lattice(9, 3))
-    assert space.size == 28
+@pytest.mark.parametrize("lattice", [Lattice(9, 3), Lattice(30, 3, step=(6, 4, 1))], ids=str)
+def test_the_random_sampler_is_uniform_over_the_lattice(lattice: Lattice) -> None:
+    space = SimplexSpace(lattice)
+    assert space.size < 30
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=5))
     counts = Counter(space.suggest(study.ask()) for _ in range(3_000))
     assert set(counts) == set(space.lattice)
