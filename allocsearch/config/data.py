@@ -14,6 +14,8 @@ from allocsearch.config.section import Section, Size, one_or_more
 
 SourceName = Literal[
     "digits",
+    "breast_cancer",
+    "wine",
     "idx",
     "images",
     "numpy",
@@ -55,6 +57,7 @@ class Source(Section):
     labels: str | None = None
     array: str | None = None
     split: Literal["train", "test"] | None = None
+    continuous: bool = False
     invert: bool = False
     classes: _Classes | None = None
 
@@ -63,6 +66,8 @@ class Source(Section):
         if (self.source in FILE_SOURCES) != bool(self.path):
             verb = "needs" if self.source in FILE_SOURCES else "takes no"
             raise mistake("path", f"source {self.source!r} {verb} path")
+        if self.continuous and self.source != "numpy":
+            raise mistake("continuous", f"found true for source {self.source!r}; only for 'numpy'")
         return self
 
     @property

@@ -12,11 +12,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples in memory as one tensor of bytes.
+    """Examples in memory as one tensor, of pixels or tokens (bytes) or of continuous values.
 
     Args:
         name: The title under which results of this set are stored.
-        values: uint8, `(n, *shape)`; images are `(n, H, W)` (grey) or `(n, 3, H, W)` (colour).
+        values: uint8 `(n, *shape)`, where images are `(n, H, W)` (grey) or `(n, 3, H, W)`
+            (colour), or continuous, float32 of the same shapes.
         labels: int64 classes, `(n,)`, or None where the set has none.
 
     Raises:
@@ -28,9 +29,9 @@ class Dataset:
     labels: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.values.dtype != torch.uint8 or self.values.ndim < 2:
+        if self.values.dtype not in (torch.uint8, torch.float32) or self.values.ndim < 2:
             found = f"{self.values.dtype} of shape {tuple(self.values.shape)}"
-            raise ValueError(f"values are uint8 of shape (n, *shape), not {found}")
+            raise ValueError(f"values are uint8 or float32 of shape (n, *shape), not {found}")
         if self.labels is not None and (
             self.labels.dtype != torch.int64 or self.labels.shape != self.values.shape[:1]
         ):
@@ -45,10 +46,16 @@ class Dataset:
         """The shape of one example."""
         return tuple(self.values.shape[1:])
 
+    @property
+    def continuous(self) -> bool:
+        """Whether the values are continuous."""
+        return self.values.is_floating_point()
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the shape and the bytes of the values, in hexadecimal."""
-        digest = hashlib.sha256(repr(tuple(self.values.shape)).encode())
+        """SHA-256 of the shape, the type if it is not uint8, and the bytes, in hexadecimal."""
+        kind = " float32" if self.continuous else ""
+        digest = hashlib.sha256(f"{tuple(self.values.shape)}{kind}".encode())
         digest.update(self.values.contiguous().numpy().data)
         return digest.hexdigest()
 

@@ -11,15 +11,15 @@ def fit(values: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     """Convert examples to another shape; those that have it stay bit for bit.
 
     Images change between grey and colour (ITU-R 601 luma; three equal channels), and are resized
-    bilinearly with antialiasing where their size differs.
+    bilinearly with antialiasing where their size differs. Vectors do not change.
 
     Args:
-        values: uint8, `(n, *other)`.
+        values: uint8 or float32, `(n, *other)`.
         shape: The shape wanted: `(H, W)` or `(3, H, W)` for images.
         name: Name of the set, for errors.
 
     Returns:
-        uint8, `(n, *shape)`.
+        Of the same type, `(n, *shape)`.
 
     Raises:
         InputError: If the shapes differ and one of them is not that of an image.

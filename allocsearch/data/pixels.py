@@ -28,25 +28,38 @@ def to_values(array: NDArray[np.generic], origin: str) -> Tensor:
         raise InputError(
             f"{origin}: found values of type {array.dtype}; allowed: uint8, or floats in [0, 1]"
         )
-    if not 2 <= array.ndim <= 4 or 0 in array.shape:
-        raise InputError(
-            f"{origin}: found values of shape {array.shape}; allowed: (n, H, W), (n, C, H, W), "
-            f"(n, H, W, C) or (n, d), not empty"
-        )
-    if array.ndim == 4:
-        array = _channels_first(array, origin)
+    array = channels_first(array, origin)
     if array.dtype.kind == "f":
         low, high = array.min(), array.max()
         if not (low >= 0 and high <= 1):
             raise InputError(
-                f"{origin}: found floats from {low:g} to {high:g}; allowed: from 0 to 1, or uint8"
+                f"{origin}: found floats from {low:g} to {high:g}; allowed: from 0 to 1, or "
+                f"uint8; for values that are no pixels, continuous = true"
             )
         array = np.rint(array.astype(np.float64) * 255).astype(np.uint8)
     return torch.from_numpy(np.array(array, dtype=np.uint8, order="C"))
 
 
-def _channels_first(array: NDArray[np.generic], origin: str) -> NDArray[np.generic]:
-    """`(n, 3, H, W)`, or `(n, H, W)` where there is one channel."""
+def channels_first(array: NDArray[np.generic], origin: str) -> NDArray[np.generic]:
+    """Examples in the shapes that data sets have.
+
+    Args:
+        array: `(n, d)`, `(n, H, W)`, or with 1 or 3 channels `(n, C, H, W)` or `(n, H, W, C)`.
+        origin: What errors name, the file.
+
+    Returns:
+        `(n, d)`, `(n, H, W)` for grey and `(n, 3, H, W)` for colour images.
+
+    Raises:
+        InputError: If the shape is another.
+    """
+    if not 2 <= array.ndim <= 4 or 0 in array.shape:
+        raise InputError(
+            f"{origin}: found values of shape {array.shape}; allowed: (n, H, W), (n, C, H, W), "
+            f"(n, H, W, C) or (n, d), not empty"
+        )
+    if array.ndim < 4:
+        return array
     if array.shape[1] not in (1, 3):
         if array.shape[3] not in (1, 3):
             raise InputError(

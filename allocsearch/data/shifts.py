@@ -24,21 +24,27 @@ class ShiftFunction(Protocol):
         """Shift every example by its own random choice.
 
         Args:
-            values: uint8, `(n, *shape)`; left as it is.
+            values: uint8, or continuous float32, `(n, *shape)`; left as they are.
             strength: In [0, 1]; 0 returns the batch bit for bit.
             generator: Source of all randomness; equal generators give equal bytes.
 
         Returns:
-            uint8, `(n, *shape)`.
+            Of the same type and shape.
 
         Raises:
-            InputError: If the examples are of no shape that the shift can take.
+            InputError: If the examples are of no shape or type that the shift can take.
         """
 
 
 def additive_noise(values: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Gaussian noise of standard deviation 255 `strength`, rounded and clipped to 0..255."""
-    noise = torch.randn(values.shape, generator=generator) * (255 * strength)
+    """Gaussian noise of standard deviation 255 `strength`, rounded and clipped to 0..255.
+
+    Of continuous values, which are standardised, its standard deviation is `strength`.
+    """
+    noise = torch.randn(values.shape, generator=generator)
+    if values.is_floating_point():
+        return values + noise * strength
+    noise *= 255 * strength
     return (values + noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -48,7 +54,11 @@ def inversion(values: Tensor, strength: float, generator: Generator) -> Tensor:
     The run starts at random and goes on at the first position after the last one. At strength 1
     the whole is inverted. A blend of x and 255 - x would be uniform grey at half strength; a run
     departs further from x the longer it is.
+
+    Raises:
+        InputError: If the values are continuous, which have no largest one.
     """
+    _check_pixels("inversion", values)
     flat = _flat(values)
     n, _, positions = flat.shape
     start = torch.randint(positions, (n, 1), generator=generator)
@@ -67,6 +77,7 @@ def rotation(values: Tensor, strength: float, generator: Generator) -> Tensor:
     Raises:
         InputError: If the examples are not images.
     """
+    _check_pixels("rotation", values)
     if values.ndim < 3:
         found = tuple(values.shape[1:])
         raise InputError(f"shift 'rotation' takes images; found examples of shape {found}")
@@ -99,9 +110,16 @@ def pixel_permutation(values: Tensor, strength: float, generator: Generator) -> 
 
 
 def corruption(values: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Uniform random values, 0..255, at the share `strength` of the positions (all channels)."""
+    """Uniform random values, 0..255, at the share `strength` of the positions (all channels).
+
+    Of continuous values: those of the same features in other examples of the batch, so that each
+    feature keeps its distribution and what ties the features together goes.
+    """
     flat = _flat(values)
-    noise = torch.randint(256, flat.shape, generator=generator, dtype=torch.uint8)
+    if values.is_floating_point():
+        noise = flat.gather(0, torch.randint(len(flat), flat.shape, generator=generator))
+    else:
+        noise = torch.randint(256, flat.shape, generator=generator, dtype=torch.uint8)
     where = _positions(_single(flat), _choose(flat, _single(flat), strength, generator), flat)
     return flat.scatter(2, where, noise.gather(2, where)).reshape(values.shape)
 
@@ -117,7 +135,7 @@ def segment_shuffling(values: Tensor, strength: float, generator: Generator) -> 
 
 
 def segment_deletion(values: Tensor, strength: float, generator: Generator) -> Tensor:
-    """The share `strength` of the segments, chosen at random, set to 0.
+    """The share `strength` of the segments, chosen at random, set to 0 (the mean, if continuous).
 
     Segments are those of `segments`.
     """
@@ -135,6 +153,11 @@ SHIFT_FUNCTIONS: Mapping[str, ShiftFunction] = {
     "segment_shuffling": segment_shuffling,
     "segment_deletion": segment_deletion,
 }
+
+
+def _check_pixels(shift: str, values: Tensor) -> None:
+    if values.is_floating_point():
+        raise InputError(f"shift {shift!r} takes pixels; found continuous values")
 
 
 def _flat(values: Tensor) -> Tensor:

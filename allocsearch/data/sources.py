@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from allocsearch.config import InputError, Source
+from allocsearch.data.continuous import to_continuous
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.digits import read_digits
 from allocsearch.data.idx import read_idx
@@ -18,6 +19,7 @@ from allocsearch.data.named_sets import NAMED_SETS
 from allocsearch.data.numpy_files import read_numpy
 from allocsearch.data.pixels import to_labels, to_values
 from allocsearch.data.roots import find_path
+from allocsearch.data.tabular import TABLES, read_table
 
 Loader = Callable[[Source, bool], tuple[Tensor, Tensor | None]]
 
@@ -54,6 +56,8 @@ def load_source(source: Source, *, allow_download: bool = False) -> Dataset:
     if source.classes is not None:
         dataset = dataset.take(_members(dataset, source.classes))
     if source.invert:
+        if dataset.continuous:
+            raise InputError(f"invert: found true for {dataset.name}; allowed only for pixels")
         dataset = Dataset(dataset.name, 255 - dataset.values, dataset.labels)
     return dataset
 
@@ -87,7 +91,8 @@ def _load_images(source: Source, allow_download: bool) -> tuple[Tensor, Tensor |
 
 def _load_numpy(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
     paths = [find_path(path) for path in source.path]
-    parts = [to_values(read_numpy(path, source.array), str(path)) for path in paths]
+    convert = to_continuous if source.continuous else to_values
+    parts = [convert(read_numpy(path, source.array), str(path)) for path in paths]
     values = _joined(paths, parts)
     if source.labels is None:
         return values, None
@@ -117,6 +122,10 @@ def _load_digits(source: Source, allow_download: bool) -> tuple[Tensor, Tensor |
     return read_digits()
 
 
+def _load_table(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
+    return read_table(source.source)
+
+
 def _load_named(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
     return load_named(source.source, source.split, allow_download=allow_download)
 
@@ -126,5 +135,6 @@ LOADERS: Mapping[str, Loader] = {
     "idx": _load_idx,
     "images": _load_images,
     "numpy": _load_numpy,
+    **dict.fromkeys(TABLES, _load_table),
     **dict.fromkeys(NAMED_SETS, _load_named),
 }

@@ -15,6 +15,7 @@ from allocsearch.data.named_sets import NAMED_SETS
 from allocsearch.data.seeding import generator
 from allocsearch.data.shifts import SHIFT_FUNCTIONS
 from allocsearch.data.sources import load_source
+from allocsearch.data.standardisation import Standardiser
 
 _HELD_OUT_SHARE = 0.15
 _HELD_OUT_MOST = 5_000
@@ -63,6 +64,9 @@ def load_search_data(config: DataSection) -> SearchData:
     each (of the examples that are split), at most 5,000; train the rest; an OOD set, and the
     official test part, at most 5,000.
 
+    Continuous values are standardised, all of them by the means and the standard deviations of
+    the train part.
+
     Raises:
         InputError: If data is missing or broken, a size is impossible, or the same data is an
             OOD validation and an OOD test set.
@@ -71,10 +75,12 @@ def load_search_data(config: DataSection) -> SearchData:
     dataset = _load_id(config, "train")
     sizes = _sizes(config, len(dataset), dataset.name)
     order = _permutation(config, "id", len(dataset))
+    train = _train_part(dataset, order, sizes)
+    scale = _scale(train)
     # Test from the front and validation from the back: neither moves when the other is resized.
-    validation = dataset.take(order[len(order) - sizes.validation :])
-    train = dataset.take(order[sizes.test : sizes.test + sizes.train])
-    return SearchData(train, validation, _ood_sets(config, "ood_validation", validation))
+    validation = _scaled(dataset.take(order[len(order) - sizes.validation :]), scale)
+    ood = _ood_sets(config, "ood_validation", validation, scale)
+    return SearchData(_scaled(train, scale), validation, ood)
 
 
 def load_test_data(config: DataSection) -> TestData:
@@ -86,6 +92,7 @@ def load_test_data(config: DataSection) -> TestData:
     _check_roles(config)
     dataset = _load_id(config, "test")
     order = _permutation(config, "id", len(dataset))
+    scale = None
     if _has_official_test(config.id):
         size = config.test_size or min(len(dataset), _HELD_OUT_MOST)
         if size > len(dataset):
@@ -94,9 +101,10 @@ def load_test_data(config: DataSection) -> TestData:
                 f"test part of {dataset.name}"
             )
     else:
-        size = _sizes(config, len(dataset), dataset.name).test
-    test = dataset.take(order[:size])
-    return TestData(test, _ood_sets(config, "ood_test", test))
+        sizes = _sizes(config, len(dataset), dataset.name)
+        size, scale = sizes.test, _scale(_train_part(dataset, order, sizes))
+    test = _scaled(dataset.take(order[:size]), scale)
+    return TestData(test, _ood_sets(config, "ood_test", test, scale))
 
 
 def _has_official_test(source: Source) -> bool:
@@ -130,6 +138,21 @@ class _Sizes:
     test: int
 
 
+def _train_part(dataset: Dataset, order: torch.Tensor, sizes: _Sizes) -> Dataset:
+    return dataset.take(order[sizes.test : sizes.test + sizes.train])
+
+
+def _scale(train: Dataset) -> Standardiser | None:
+    """What continuous data is standardised by; None for pixels, which stay as they are."""
+    return Standardiser(train.values) if train.continuous else None
+
+
+def _scaled(dataset: Dataset, scale: Standardiser | None) -> Dataset:
+    if scale is None:
+        return dataset
+    return Dataset(dataset.name, scale(dataset.values), dataset.labels)
+
+
 def _sizes(config: DataSection, n: int, name: str) -> _Sizes:
     """The sizes of the parts of `n` examples; test 0 where the test part is an official one."""
     default = min(_HELD_OUT_MOST, max(2, round(_HELD_OUT_SHARE * n)))
@@ -158,15 +181,24 @@ def _impossible(config: DataSection, n: int, name: str, validation: int, test: i
     )
 
 
-def _ood_sets(config: DataSection, role: str, held_out: Dataset) -> tuple[Dataset, ...]:
+def _ood_sets(
+    config: DataSection, role: str, held_out: Dataset, scale: Standardiser | None
+) -> tuple[Dataset, ...]:
     """The OOD sets of a role; its shifts are of the ID examples held out for that role."""
     entries = getattr(config, role)
     return tuple(
-        _ood_set(config, f"data.{role}.{i}", entry, held_out) for i, entry in enumerate(entries)
+        _ood_set(config, f"data.{role}.{i}", entry, held_out, scale)
+        for i, entry in enumerate(entries)
     )
 
 
-def _ood_set(config: DataSection, key: str, entry: Source | Shift, held_out: Dataset) -> Dataset:
+def _ood_set(
+    config: DataSection,
+    key: str,
+    entry: Source | Shift,
+    held_out: Dataset,
+    scale: Standardiser | None,
+) -> Dataset:
     dataset = held_out if isinstance(entry, Shift) else _load(key, entry, config)
     most = config.ood_size or _HELD_OUT_MOST
     if len(dataset) > most:
@@ -178,10 +210,22 @@ def _ood_set(config: DataSection, key: str, entry: Source | Shift, held_out: Dat
             source = generator(config.seed, "shift", entry.title)
             values = SHIFT_FUNCTIONS[entry.shift](dataset.values, entry.strength, source)
         else:
-            values = fit(dataset.values, held_out.shape, entry.title)
+            _check_kind(dataset, held_out)
+            fitted = fit(dataset.values, held_out.shape, entry.title)
+            values = fitted if scale is None else scale(fitted)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
     return Dataset(entry.title, values, dataset.labels)
+
+
+def _check_kind(dataset: Dataset, held_out: Dataset) -> None:
+    """Refuse continuous values beside pixels: they have no common scale."""
+    if dataset.continuous != held_out.continuous:
+        kinds = {True: "continuous values", False: "pixels"}
+        raise InputError(
+            f"{dataset.name}: found {kinds[dataset.continuous]}; allowed: "
+            f"{kinds[held_out.continuous]}, which the ID data has"
+        )
 
 
 def _check_roles(config: DataSection) -> None:

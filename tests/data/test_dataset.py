@@ -31,6 +31,15 @@ def test_fingerprint_tells_shapes_and_bytes_apart():
     assert len(prints) == 3
 
 
+def test_continuous_values_have_a_fingerprint_of_their_own():
+    values = torch.arange(6, dtype=torch.float32).reshape(3, 2)
+    dataset = Dataset("a", values)
+    assert dataset.continuous
+    assert not Dataset("a", VALUES).continuous
+    expected = hashlib.sha256(b"(3, 2) float32" + values.numpy().tobytes()).hexdigest()
+    assert dataset.fingerprint == expected
+
+
 def test_take_keeps_order_and_labels():
     dataset = Dataset("a", VALUES, torch.tensor([5, 6, 7, 8])).take(torch.tensor([2, 0]))
     assert dataset.name == "a"
@@ -43,7 +52,7 @@ def test_take_keeps_order_and_labels():
 @pytest.mark.parametrize(
     ("values", "labels"),
     [
-        (VALUES.float(), None),
+        (VALUES.double(), None),
         (VALUES[:, 0, 0], None),
         (VALUES, torch.zeros(3, dtype=torch.int64)),
         (VALUES, torch.zeros(4)),

@@ -212,3 +212,54 @@ def test_corruption_draws_every_value_alike():
     statistic = float(((counts - counts.mean()) ** 2 / counts.mean()).sum())
     # Chi-square with 255 degrees of freedom: the 0.001 and 0.999 quantiles.
     assert 189 < statistic < 331
+
+
+def normal(n: int, *shape: int) -> torch.Tensor:
+    return torch.randn(n, *shape, generator=seeded(5))
+
+
+CONTINUOUS = sorted(set(SHIFTS) - {"rotation", "inversion"})
+
+
+@pytest.mark.parametrize("shape", [(13,), (40,), (6, 8)])
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_continuous_values_can_be_shifted(name, shape):
+    values = normal(5, *shape)
+    before = values.clone()
+    found = shifted(name, values, 0.5)
+    assert found.dtype == torch.float32
+    assert found.shape == values.shape
+    assert not torch.equal(found, values)
+    assert torch.equal(values, before)
+    assert torch.equal(found, shifted(name, values, 0.5))
+    assert torch.equal(shifted(name, values, 0.0), values)
+
+
+@pytest.mark.parametrize("name", ["rotation", "inversion"])
+def test_shifts_of_pixels_refuse_continuous_values(name):
+    with pytest.raises(InputError, match=f"shift '{name}' takes pixels; found continuous values"):
+        shifted(name, normal(3, 8, 8), 0.5)
+
+
+def test_noise_of_continuous_values_has_the_strength_for_standard_deviation():
+    noise = shifted("additive_noise", torch.zeros(200, 50), 0.7)
+    assert float(noise.std()) == pytest.approx(0.7, rel=0.02)
+
+
+def test_corruption_of_continuous_values_draws_from_the_same_feature():
+    # The whole part of a value tells its feature.
+    values = torch.arange(20.0) + torch.rand(500, 20, generator=seeded(4))
+    found = shifted("corruption", values, 0.5)
+    assert torch.equal(found.floor(), torch.arange(20.0).expand(500, 20))
+    for feature in range(20):
+        assert torch.isin(found[:, feature], values[:, feature]).all()
+    assert float((found != values).float().mean()) == pytest.approx(0.5, abs=0.01)
+    # What ties the features of an example together goes.
+    tied = torch.randn(2000, 1, generator=seeded(6)).expand(-1, 20).contiguous()
+    correlation = torch.corrcoef(shifted("corruption", tied, 1.0).T)
+    assert float(correlation[~torch.eye(20, dtype=torch.bool)].abs().max()) < 0.15
+
+
+def test_deletion_of_continuous_values_leaves_their_mean():
+    found = shifted("segment_deletion", normal(4, 16), 0.5)
+    assert (found == 0).sum(1).tolist() == [8] * 4

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_wine
 
 from allocsearch.config import SHIFTS, DataSection, InputError
 from allocsearch.data import splits
@@ -276,3 +277,92 @@ def test_errors_begin_with_the_key(tmp_path):
         splits.load_test_data(section(ood_test=[vectors]))
     with pytest.raises(InputError, match=r"^data\.ood_validation\.0: shift 'rotation' takes"):
         splits.load_search_data(section(id=vectors, ood_validation=["rotation"]))
+
+
+WINE = {"source": "wine", "classes": [1]}
+
+
+def wine(**content) -> DataSection:
+    classes = [{"source": "wine", "name": f"class_{c}", "classes": [c]} for c in (0, 2)]
+    roles = {"ood_validation": classes[:1], "ood_test": classes[1:]}
+    return section(**{"id": WINE, **roles, **content})
+
+
+def test_continuous_values_are_standardised_by_the_train_part_alone():
+    config = wine()
+    search, final = splits.load_search_data(config), splits.load_test_data(config)
+    table = load_wine()
+    train = search.train.values.double()
+    torch.testing.assert_close(train.mean(0), torch.zeros(13).double(), atol=1e-6, rtol=0)
+    deviation = train.std(0, correction=0)
+    torch.testing.assert_close(deviation, torch.ones(13).double(), atol=1e-6, rtol=0)
+    # The map that took the train part there takes all other parts back to the table.
+    every = torch.from_numpy(table.data)
+    mine = every[torch.from_numpy(table.target == 1)]
+    parts = (search.train, search.validation, final.test)
+    assert [len(part) for part in parts] == [49, 11, 11]
+    scaled = torch.cat([part.values for part in parts]).double()
+    # Mean and scale of the whole class follow from those of its standardised parts.
+    slope = mine.std(0) / scaled.std(0)
+    offset = mine.mean(0) - slope * scaled.mean(0)
+    back = (scaled * slope + offset).sort(0).values
+    torch.testing.assert_close(back, mine.sort(0).values, rtol=1e-5, atol=1e-4)
+    for dataset, c in ((search.ood_validation[0], 0), (final.ood_test[0], 2)):
+        expected = every[torch.from_numpy(table.target == c)]
+        found = dataset.values.double() * slope + offset
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_other_parts_do_not_move_the_scale():
+    search = splits.load_search_data(wine())
+    more = splits.load_search_data(wine(ood_validation=["corruption"]))
+    assert more.train.fingerprint == search.train.fingerprint
+    less = splits.load_search_data(wine(validation_size=5, train_size=49))
+    assert less.train.fingerprint == search.train.fingerprint
+
+
+def test_shifts_are_of_standardised_values():
+    config = wine(ood_validation=[{"shift": "segment_deletion", "strength": 1.0}])
+    (deleted,) = splits.load_search_data(config).ood_validation
+    assert deleted.values.eq(0).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"ood_validation": ["breast_cancer"]},
+            r"^data\.ood_validation\.0: breast_cancer: found examples of shape \(30,\); allowed: "
+            r"\(13,\)",
+        ),
+        (
+            {"ood_validation": ["digits"]},
+            r"^data\.ood_validation\.0: digits: found pixels; allowed: continuous values",
+        ),
+        (
+            {"id": "digits"},
+            r"^data\.ood_validation\.0: wine: found continuous values; allowed: pixels",
+        ),
+        (
+            {"ood_validation": ["inversion"]},
+            r"^data\.ood_validation\.0: shift 'inversion' takes pixels",
+        ),
+        ({"id": {**WINE, "invert": True}}, r"^data\.id: invert: found true for wine"),
+    ],
+)
+def test_what_does_not_fit_continuous_data_is_refused(content, message):
+    with pytest.raises(InputError, match=message):
+        splits.load_search_data(section(**{"id": WINE, "ood_validation": ["wine"], **content}))
+
+
+def test_files_of_continuous_values(tmp_path):
+    path = tmp_path / "table.npy"
+    np.save(path, np.random.default_rng(0).normal(50, 9, (40, 6)))
+    entry = {"source": "numpy", "path": str(path)}
+    with pytest.raises(InputError, match=r"for values that are no pixels, continuous = true"):
+        splits.load_search_data(section(id=entry))
+    search = splits.load_search_data(section(id={**entry, "continuous": True}))
+    assert search.train.values.dtype == torch.float32
+    assert float(search.train.values.mean()) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="only for 'numpy'"):
+        section(id={"source": "digits", "continuous": True})
