@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress
 from operator import sub
 
 from allocsearch.allocation.sums import possible_sums
@@ -186,15 +186,23 @@ class Lattice:
             layer: Its position from 0 (bottom) to L - 1 (top).
             left: What the layers below leave of the budget.
         """
-        dims, cumulative = self._choices(layer, left)
-        return [d for d, (below, to) in zip(dims, pairwise(cumulative), strict=True) if to > below]
+        return list(compress(*self._completions(layer, left)))
+
+    def _completions(self, layer: int, left: int) -> tuple[range, list[int]]:
+        """The dims that a layer might take, and how many allocations each leads to."""
+        low, step = self.lowest[layer], self.steps[layer]
+        dims = range(low, min(self.highest[layer], left) + 1, step)
+        if not dims or left % self.grain:
+            return dims, [0] * len(dims)
+        # One slice, from the rest that most dims leave to the one that fewest leave.
+        fewest, most = ((left - d) // self.grain for d in (dims[-1], low))
+        ways = self._counts[layer + 1][fewest : most + 1 : step // self.grain]
+        return dims, ways[::-1]
 
     def _choices(self, layer: int, left: int) -> tuple[range, list[int]]:
-        """The dims that a layer might take, and how many allocations each leads to, summed up."""
-        most = min(self.highest[layer], left)
-        dims = range(self.lowest[layer], most + 1, self.steps[layer])
-        above = self._counts[layer + 1]
-        return dims, [0, *accumulate(above[(left - d) // self.grain] for d in dims)]
+        """The dims that a layer might take, and the allocations they lead to, summed up."""
+        dims, ways = self._completions(layer, left)
+        return dims, [0, *accumulate(ways)]
 
     @property
     def size(self) -> int:

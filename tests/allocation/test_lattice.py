@@ -205,6 +205,8 @@ def test_a_spatial_layer_takes_multiples_of_its_positions():
     assert set(lattice.choices(0, 1592)) == set(range(196, 1569, 196))
     assert lattice.choices(1, 24) == list(range(1, 24))
     assert lattice.choices(2, 7) == [7]
+    assert lattice.choices(2, 0) == lattice.choices(0, 195) == []
+    assert Lattice(24, 3, step=(8, 4, 4)).choices(1, 15) == []
     assert Lattice(1592, 3, step=(1, 1, 196)).choices(1, 397) == [5, 201]
 
 
@@ -227,10 +229,18 @@ def test_from_ratio_refuses_what_is_no_ratio(ratio):
 
 @pytest.mark.parametrize("ratio", [1e-300, 0.3, 1.0, 3.0, 1e300])
 @pytest.mark.parametrize(
-    ("budget", "layers"), [(5_000, 30), (10**4, 100), (10**6 // 3, 3), (10**3, 10**3)]
+    ("budget", "layers", "step"),
+    [
+        (5_000, 30, 1),
+        (10**4, 100, 1),
+        (10**6 // 3, 3, 1),
+        (10**3, 10**3, 1),
+        (4_000, 8, (97, 89, 83, 79, 73, 71, 67, 61)),
+        (10**5, 3, (40_000, 1, 1)),
+    ],
 )
-def test_from_ratio_of_large_budgets(ratio, budget, layers):
-    lattice = Lattice(budget, layers)
+def test_from_ratio_of_large_budgets(ratio, budget, layers, step):
+    lattice = Lattice(budget, layers, step)
     assert holds(Allocation.from_ratio(ratio, lattice), lattice)
 
 
