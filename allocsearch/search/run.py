@@ -19,6 +19,7 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search import worker
@@ -88,10 +89,11 @@ def prepare(config: StudyConfig, folder: Path) -> None:
 
 
 def _widest(config: StudyConfig) -> int:
-    """An upper bound on the dims of a layer that the space can propose."""
+    """An upper bound on the dims of a layer that the space can propose, mostly the least one."""
     space = config.search_space
-    least = space.min_dim * (min(space.layer_counts) - 1)
-    return max(space.max_dim) if space.max_dim is not None else space.budget - least
+    if space.kind == "table":
+        return max(max(Allocation.parse(text).dims) for text in space.allocations)
+    return max(max(lattice.highest) for lattice in space.lattices().values())
 
 
 def _check_same(config: StudyConfig, found: StudyConfig, folder: Path) -> None:

@@ -75,7 +75,9 @@ def test_prepare_accepts_what_only_says_how_long(config_of, tmp_path):
         ({"layers": 2}, 12),
         ({"layers": 2, "max_dim": [4, 9]}, 10),
         ({"layers": [2, 3], "min_dim": 2}, 11),
-        ({"layers": [2, 3], "kind": "table", "allocations": ["6-6", "4-4-4"]}, 12),
+        ({"layers": [2, 3], "kind": "table", "allocations": ["6-6", "4-4-4"]}, 7),
+        ({"layers": 2, "max_dim": 1000}, 12),
+        ({"layers": 2, "step": [1, 5]}, 11),
     ],
 )
 def test_prepare_wants_more_examples_than_the_widest_layer_has_dims(
