@@ -1,4 +1,4 @@
-"""One trial's work: train the model of an allocation and measure it."""
+"""The work of a trial: train the model of an allocation and measure it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import importlib.metadata
 import io
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ import torch
 from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData
-from allocsearch.metrics.evaluation import Measurement, Settings, measure
+from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.storage import write_atomically
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.loop import DivergedError, Epoch, train
+from allocsearch.training.population import train_population
 
 _PACKAGES = ("allocsearch", "torch", "numpy", "optuna", "scikit-learn")
 
@@ -47,45 +49,98 @@ class Outcome:
     provenance: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """What a trial trains: an allocation, and the seed of its training and measurement."""
+
+    allocation: Allocation
+    seed: int
+
+
+Failure = DivergedError | NotFiniteError
+
+
 def train_and_measure(
-    allocation: Allocation,
-    seed: int,
+    candidates: Sequence[Candidate],
     data: SearchData,
     model: ModelSection,
     training: TrainingSection,
     evaluation: EvaluationSection,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_epoch: Callable[[int, Epoch], None] = lambda index, epoch: None,
     on_step: Callable[[], None] = lambda: None,
-) -> Outcome:
-    """Train and measure one allocation. On a CPU, equal arguments give equal bits.
+) -> Iterator[tuple[int, Outcome | Failure]]:
+    """Train and measure candidates; those of equally many layers are trained together.
+
+    On a CPU, equal arguments give equal bits.
 
     Args:
-        allocation: What to train.
-        seed: Seed of the initial weights, the training and the measurement.
+        candidates: What to train. The seed is that of the initial weights, too.
         data: The data of the search.
-        model: Everything about the model but its allocation.
+        model: Everything about the models but their allocations.
         training: The training.
         evaluation: The measurement.
-        on_epoch: Called after every epoch.
+        on_epoch: Called after every epoch, with the index of the candidate.
         on_step: Called before every step of the training and every pass of the measurement; what
-            it raises ends the trial.
+            it raises ends the work.
 
-    Raises:
-        DivergedError: If the loss became NaN or infinite.
-        NotFiniteError: If a metric is NaN or infinite.
+    Yields:
+        The index of each candidate as soon as it is measured, in no particular order, with its
+        outcome, or with what went wrong: a loss or a metric that is NaN or infinite. The others
+        do not suffer from that.
     """
     torch.set_num_threads(training.threads)
-    hvae = build_model(allocation, data.train.shape, model, seed)
-    history = train(hvae, data.train.values, training, seed, on_epoch, on_step)
-    settings = Settings(
+    groups: dict[int, list[int]] = {}
+    for index, candidate in enumerate(candidates):
+        groups.setdefault(candidate.allocation.layers, []).append(index)
+    for group in groups.values():
+        chosen = [candidates[index] for index in group]
+        models = [build_model(c.allocation, data.train.shape, model, c.seed) for c in chosen]
+        seeds = [candidate.seed for candidate in chosen]
+
+        def report(place: int, epoch: Epoch, group: Sequence[int] = group) -> None:
+            on_epoch(group[place], epoch)
+
+        trained = _train(models, data, training, seeds, report, on_step)
+        for index, candidate, hvae, history in zip(group, chosen, models, trained, strict=True):
+            if isinstance(history, DivergedError):
+                yield index, history
+                continue
+            try:
+                found = measure(hvae, data, _settings(evaluation, candidate.seed), on_step)
+            except NotFiniteError as error:
+                yield index, error
+            else:
+                own = (candidate.allocation, candidate.seed, hvae, history)
+                yield index, Outcome(*own, found, provenance(data))
+
+
+def _train(
+    models: Sequence[HVAE],
+    data: SearchData,
+    training: TrainingSection,
+    seeds: Sequence[int],
+    on_epoch: Callable[[int, Epoch], None],
+    on_step: Callable[[], None],
+) -> Sequence[tuple[Epoch, ...] | DivergedError]:
+    """The epochs of each model, or what went wrong; a model alone needs no masks."""
+    values = data.train.values
+    if len(models) > 1:
+        sections = [training] * len(models)
+        return train_population(models, values, sections, seeds, on_epoch, on_step)
+    try:
+        return [train(models[0], values, training, seeds[0], partial(on_epoch, 0), on_step)]
+    except DivergedError as error:
+        return [error]
+
+
+def _settings(evaluation: EvaluationSection, seed: int) -> Settings:
+    return Settings(
         score=evaluation.score,
         samples=evaluation.samples,
         score_samples=evaluation.score_samples,
         batch_size=evaluation.batch_size,
         seed=seed,
     )
-    measurement = measure(hvae, data, settings, on_step)
-    return Outcome(allocation, seed, hvae, history, measurement, provenance(data))
 
 
 def provenance(data: SearchData) -> dict[str, str]:

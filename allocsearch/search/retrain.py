@@ -7,7 +7,8 @@ from collections.abc import Callable
 from allocsearch.allocation import Allocation
 from allocsearch.config import DataSection, EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import load_search_data
-from allocsearch.search.objective import Outcome, train_and_measure
+from allocsearch.search.compatibility import check_compatibility
+from allocsearch.search.objective import Candidate, Outcome, train_and_measure
 from allocsearch.training.loop import Epoch
 
 
@@ -32,9 +33,20 @@ def retrain(
         on_epoch: Called after every epoch.
 
     Raises:
-        InputError: If data is missing or broken.
+        InputError: If data is missing, broken or not for the likelihood.
         DivergedError: If the loss became NaN or infinite.
         NotFiniteError: If a metric is NaN or infinite.
     """
     loaded = load_search_data(data)
-    return train_and_measure(allocation, seed, loaded, model, training, evaluation, on_epoch)
+    check_compatibility(loaded, model)
+    [(_, outcome)] = train_and_measure(
+        [Candidate(allocation, seed)],
+        loaded,
+        model,
+        training,
+        evaluation,
+        lambda index, epoch: on_epoch(epoch),
+    )
+    if not isinstance(outcome, Outcome):
+        raise outcome
+    return outcome

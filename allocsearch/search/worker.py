@@ -10,17 +10,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.data.splits import SearchData, load_search_data
-from allocsearch.metrics.evaluation import NotFiniteError
 from allocsearch.search.identity import own_identity
-from allocsearch.search.objective import Outcome, save_outcome, train_and_measure
+from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
 from allocsearch.search.records import (
     ALLOCATION,
     BROKEN_INVARIANTS,
@@ -34,7 +35,8 @@ from allocsearch.search.records import (
 from allocsearch.search.slots import STOPPED, claim, fail, requeue
 from allocsearch.search.storage import open_study
 from allocsearch.spaces import Space, build_space
-from allocsearch.training.loop import DivergedError, Epoch
+from allocsearch.training.loop import Epoch
+from allocsearch.training.population import population_size
 
 logger = logging.getLogger(__name__)
 
@@ -70,48 +72,61 @@ def work(
     """
     space = build_space(config.search_space)
     identity = own_identity()
-    while (trial := claim(study, config, identity, folder)) is not None:
+    together = population_size(config.training)
+
+    def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
+        while (trial := claim(study, config, identity, folder)) is not None:
+            yield trial, _propose(trial, space)
+
+    while trials := list(islice(proposed(), together)):
         try:
-            run_trial(trial, study, config, space, folder, data, check)
+            run_trials(trials, study, config, folder, data, check)
         except StoppedError:
             requeue(study, config, lambda worker: worker == identity, STOPPED)
             return
 
 
-def run_trial(
-    trial: optuna.Trial,
+def _propose(trial: optuna.Trial, space: Space) -> Allocation:
+    """The allocation of a claimed trial, which is recorded with it."""
+    allocation = space.suggest(trial)
+    trial.set_user_attr(ALLOCATION, str(allocation))
+    trial.set_user_attr(RATIO, allocation.ratio)
+    return allocation
+
+
+def run_trials(
+    trials: Sequence[tuple[optuna.Trial, Allocation]],
     study: optuna.Study,
     config: StudyConfig,
-    space: Space,
     folder: Path,
     data: SearchData,
     check: Callable[[], None],
 ) -> None:
-    """Run one claimed trial to its end and record it; a training that fails is recorded too."""
-    allocation = space.suggest(trial)
-    trial.set_user_attr(ALLOCATION, str(allocation))
-    trial.set_user_attr(RATIO, allocation.ratio)
-    report = _progress_reporter(trial)
+    """Run claimed trials to their ends, in one training, and record each; failures, too."""
+    reporters = [_progress_reporter(trial) for trial, _ in trials]
+    left = [trial for trial, _ in trials]
     try:
         check()
-        outcome = train_and_measure(
-            allocation,
-            trial.user_attrs[SEED],
+        for index, outcome in train_and_measure(
+            [Candidate(allocation, trial.user_attrs[SEED]) for trial, allocation in trials],
             data,
             config.model,
             config.training,
             config.evaluation,
-            report,
+            lambda index, epoch: reporters[index](epoch),
             check,
-        )
-    except (DivergedError, NotFiniteError) as error:
-        _record_failure(study, trial, str(error))
+        ):
+            trial = trials[index][0]
+            if isinstance(outcome, Outcome):
+                save_outcome(outcome, trial_folder(folder, trial.number), config.evaluation.keep)
+                _record_outcome(study, trial, config, outcome)
+            else:
+                _record_failure(study, trial, str(outcome))
+            left.remove(trial)
     except (RuntimeError, ValueError, MemoryError, ArithmeticError) as error:
-        logger.error("trial %d failed\n%s", trial.number, traceback.format_exc())
-        _record_failure(study, trial, f"{type(error).__name__}: {error}")
-    else:
-        save_outcome(outcome, trial_folder(folder, trial.number), config.evaluation.keep)
-        _record_outcome(study, trial, config, outcome)
+        for trial in left:
+            logger.error("trial %d failed\n%s", trial.number, traceback.format_exc())
+            _record_failure(study, trial, f"{type(error).__name__}: {error}")
 
 
 def _progress_reporter(trial: optuna.Trial) -> Callable[[Epoch], None]:

@@ -31,6 +31,15 @@ _SHARED = (
 )
 
 
+def population_size(section: TrainingSection) -> int:
+    """The candidates that are trained together: `training.population`, `auto` resolved.
+
+    On a CPU `auto` is 1: batched products of masked weights are slower there than one narrow
+    model after the other (benchmarks/RESULTS.md).
+    """
+    return 1 if section.population == "auto" else section.population
+
+
 def train_population(
     models: Sequence[HVAE],
     values: Tensor,

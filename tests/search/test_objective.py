@@ -15,7 +15,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import SearchData
-from allocsearch.search.objective import Outcome, save_outcome, train_and_measure
+from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
 from allocsearch.training.loop import DivergedError, Epoch
 
 ALLOCATION = Allocation((4, 2))
@@ -39,7 +39,10 @@ def data() -> SearchData:
 
 
 def outcome_of(data: SearchData, seed: int = 5, **kwargs) -> Outcome:
-    return train_and_measure(ALLOCATION, seed, data, MODEL, TRAINING, EVALUATION, **kwargs)
+    candidates = [Candidate(ALLOCATION, seed)]
+    [(index, found)] = train_and_measure(candidates, data, MODEL, TRAINING, EVALUATION, **kwargs)
+    assert index == 0
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +76,14 @@ def test_the_outcome_says_where_it_came_from(data: SearchData, outcome: Outcome)
 
 
 def test_epochs_and_steps_are_announced(data: SearchData) -> None:
-    epochs: list[Epoch] = []
+    epochs: list[tuple[int, Epoch]] = []
     steps: list[None] = []
-    outcome = outcome_of(data, on_epoch=epochs.append, on_step=lambda: steps.append(None))
-    assert tuple(epochs) == outcome.history
+    outcome = outcome_of(
+        data,
+        on_epoch=lambda index, epoch: epochs.append((index, epoch)),
+        on_step=lambda: steps.append(None),
+    )
+    assert epochs == [(0, epoch) for epoch in outcome.history]
     # 3 batches in each of 2 epochs, then the passes of the measurement.
     assert len(steps) > 6
 
@@ -100,8 +107,25 @@ def test_what_on_step_raises_ends_the_trial_in_training_and_measurement(
 
 def test_a_divergence_is_passed_on(data: SearchData) -> None:
     training = TRAINING.model_copy(update={"learning_rate": 1e30, "epochs": 10})
-    with pytest.raises(DivergedError):
-        train_and_measure(ALLOCATION, 0, data, MODEL, training, EVALUATION)
+    candidates = [Candidate(ALLOCATION, 0)]
+    [(_, found)] = train_and_measure(candidates, data, MODEL, training, EVALUATION)
+    assert isinstance(found, DivergedError)
+
+
+def test_candidates_of_all_depths_have_their_outcomes(data: SearchData) -> None:
+    training = TRAINING.model_copy(update={"batch_seed": 3})
+    texts = ["4-2", "2-2-2", "1-5", "6", "3-1-2"]
+    candidates = [Candidate(Allocation.parse(text), 7 + i) for i, text in enumerate(texts)]
+    found = dict(train_and_measure(candidates, data, MODEL, training, EVALUATION))
+    assert sorted(found) == list(range(5))
+    for index, candidate in enumerate(candidates):
+        outcome = found[index]
+        assert isinstance(outcome, Outcome)
+        assert (outcome.allocation, outcome.seed) == (candidate.allocation, candidate.seed)
+        [(_, alone)] = train_and_measure([candidate], data, MODEL, training, EVALUATION)
+        assert isinstance(alone, Outcome)
+        for name, value in alone.measurement.metrics.items():
+            assert outcome.measurement.metrics[name] == pytest.approx(value, rel=0.02, abs=0.02)
 
 
 @pytest.mark.parametrize(

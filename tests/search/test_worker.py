@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
+import torch
 
 from allocsearch.config import load
 from allocsearch.data.splits import load_search_data
-from allocsearch.search import worker
+from allocsearch.search import objective, worker
 from allocsearch.search.records import read_study
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
@@ -96,11 +98,11 @@ def test_one_bad_trial_does_not_end_the_study(begin, monkeypatch, error):
     real = worker.train_and_measure
     seeds = []
 
-    def fragile(allocation, seed, *arguments):
-        seeds.append(seed)
+    def fragile(candidates, *arguments):
+        seeds.extend(candidate.seed for candidate in candidates)
         if len(seeds) == 2:
             raise error("out of\nluck")
-        return real(allocation, seed, *arguments)
+        return real(candidates, *arguments)
 
     monkeypatch.setattr(worker, "train_and_measure", fragile)
     work(study, config, folder, data)
@@ -114,11 +116,11 @@ def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
     study, config, folder, data = begin()
     real = worker.train_and_measure
 
-    def slow(allocation, seed, *arguments):
-        outcome = real(allocation, seed, *arguments)
+    def slow(*arguments):
+        outcomes = list(real(*arguments))
         if not read_study(study, config, folder).complete:
             worker.requeue(study, config, lambda identity: True, "the worker died")
-        return outcome
+        return outcomes
 
     monkeypatch.setattr(worker, "train_and_measure", slow)
     work(study, config, folder, data)
@@ -127,3 +129,57 @@ def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
     assert record.finished == 3
     assert {t.state for t in record.trials} <= {"complete", "failed", "interrupted"}
     assert not any(t.metrics for t in record.trials if t.state != "complete")
+
+
+def test_trials_are_trained_together(begin, monkeypatch):
+    sizes = []
+    real = worker.train_and_measure
+
+    def counted(candidates, *arguments):
+        sizes.append(len(candidates))
+        return real(candidates, *arguments)
+
+    monkeypatch.setattr(worker, "train_and_measure", counted)
+    study, config, folder, data = begin(study={"trials": 5}, training={"population": 2})
+    work(study, config, folder, data)
+    assert sizes == [2, 2, 1]
+    record = read_study(study, config, folder)
+    assert [trial.state for trial in record.trials] == ["complete"] * 5
+    assert all(trial.progress["epoch"] == 3 for trial in record.trials)
+    assert all((folder / "trials" / str(n) / "metrics.json").exists() for n in range(5))
+
+
+def test_a_stop_puts_all_trials_of_a_population_back(begin):
+    study, config, folder, data = begin(study={"trials": 3}, training={"population": 3})
+    left = 4
+
+    def check():
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoppedError
+
+    work(study, config, folder, data, check)
+    stopped = read_study(study, config, folder)
+    assert [trial.state for trial in stopped.trials] == ["interrupted"] * 3 + ["waiting"] * 3
+    work(study, config, folder, data)
+    assert len(read_study(study, config, folder).complete) == 3
+
+
+def test_one_that_diverges_does_not_fail_its_population(begin, monkeypatch):
+    build = objective.build_model
+
+    def spoilt(allocation, shape, section, seed):
+        model = build(allocation, shape, section, seed)
+        if seed == seeds[1]:
+            with torch.no_grad():
+                model.output.bias[0] = math.nan
+        return model
+
+    study, config, folder, data = begin(study={"trials": 3}, training={"population": 3})
+    seeds = [trial.user_attrs["seed"] for trial in study.trials]
+    monkeypatch.setattr(objective, "build_model", spoilt)
+    work(study, config, folder, data)
+    record = read_study(study, config, folder)
+    assert [trial.state for trial in record.trials] == ["complete", "failed", "complete"]
+    assert record.trials[1].reason == "the loss became nan in epoch 1"
