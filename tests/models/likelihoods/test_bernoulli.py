@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 from scipy import stats
 
@@ -25,6 +26,28 @@ def test_binarisation_is_one_with_probability_value_over_255() -> None:
     z = (ones[1:255] - n * p) / (n * p * (1 - p)).sqrt()
     assert stats.chi2.sf(float(z.square().sum()), 254) > 0.001
     assert z.abs().max() < 5
+
+
+@pytest.mark.parametrize(("value", "always"), [(0, 0.0), (255, 1.0)])
+def test_the_end_values_are_never_binarised_otherwise(value: int, always: float) -> None:
+    # Each of the 2^16 words of noise is met about 150 times.
+    values = torch.full((100, 100_003), value, dtype=torch.uint8)
+    x = Bernoulli((100_003,)).prepare(values, generator())
+    assert x.min() == x.max() == always
+
+
+def test_features_of_a_draw_are_independent() -> None:
+    # Four features share a word of 64 random bits.
+    values = torch.full((50_000, 8), 77, dtype=torch.uint8)
+    x = Bernoulli((8,)).prepare(values, generator())
+    correlation = torch.corrcoef(x.T) - torch.eye(8)
+    assert correlation.abs().max() < 5 / 50_000**0.5
+
+
+def test_any_number_of_features_is_binarised() -> None:
+    for features in range(1, 10):
+        values = torch.full((3, features), 255, dtype=torch.uint8)
+        assert torch.equal(Bernoulli((features,)).prepare(values, generator()), values / 255)
 
 
 def test_binarisation_is_flat_seeded_and_leaves_the_stored_values() -> None:
