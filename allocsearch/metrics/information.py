@@ -311,8 +311,10 @@ def _linearised(covariance: Tensor, deviations: Tensor, noise: Tensor) -> Tensor
 
 def _squares(deviations: Tensor, covariance: Tensor) -> Tensor:
     """Squared Mahalanobis lengths of deviations `(..., d_l)`."""
-    squares: Tensor = (torch.linalg.solve(covariance, deviations.mT).mT * deviations).sum(-1)
-    return squares
+    # Of all examples at once: broadcast, the covariance would be factorised for each.
+    rows = deviations.flatten(0, -2)
+    squares: Tensor = (torch.linalg.solve(covariance, rows.T).T * rows).sum(-1)
+    return squares.reshape(deviations.shape[:-1])
 
 
 def _within(mean: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-# Entries of a block of log densities: 8 MB of float64, so that it stays in the cache.
-_BLOCK = 1 << 20
+# Entries of a block of log densities: 2 MB of float64, so that it stays in the cache.
+_BLOCK = 1 << 18
 # What is smaller than exp(-80) of the largest term is nothing in a sum.
 _NEGLIGIBLE = -80.0
 # Below this size of its terms, the expanded square is exact to about 1e-3 nats in float32.
@@ -18,11 +18,12 @@ _FLOAT32_TERMS = 1e-3 / torch.finfo(torch.float32).eps
 def _log_sum_exp(values: Tensor) -> Tensor:
     """Logarithm of the sum of exponentials over the last dim, `(..., k)` to `(...)`.
 
-    Like `torch.logsumexp`, which takes thirty times as long where exponentials are subnormal.
+    Like `torch.logsumexp`, which takes thirty times as long where exponentials are subnormal. The
+    values are overwritten.
     """
     most = values.amax(-1, keepdim=True)
-    terms = (values - most).clamp_(min=_NEGLIGIBLE).exp_()
-    return terms.sum(-1).log() + most[..., 0]
+    terms = values.sub_(most).clamp_(min=_NEGLIGIBLE).exp_()
+    return terms.sum(-1).log_().add_(most[..., 0])
 
 
 def component_log_density(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
@@ -117,7 +118,7 @@ def posterior_log_density(mean: Tensor, log_var: Tensor, z: Tensor) -> tuple[Ten
         pairs = offset[:, None] + torch.cat((draws.square(), draws), -1) @ weights.mT
         own = component_log_density(draws, m, v)
         pairs = torch.where(diagonal, own[:, None], pairs)
-        included[chunk] = _log_sum_exp(pairs) - math.log(samples)
         others = pairs.masked_fill(diagonal, -torch.inf)
+        included[chunk] = _log_sum_exp(pairs) - math.log(samples)
         excluded[chunk] = _log_sum_exp(others) - math.log(samples - 1)
     return included, excluded

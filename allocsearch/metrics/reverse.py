@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
 PathLogDensity = Callable[[Sequence[Tensor], Tensor], Tensor]
 
-# Numbers of one block of proposals: 32 MB of float64.
-_BLOCK = 1 << 22
+# Numbers of one block of proposals: 2 MB of float64, so that it stays in the cache.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,10 @@ def reverse_log_density(
     generator = torch.Generator().manual_seed(seed)
     estimate = torch.empty(n, used_draws, dtype=torch.float64)
     rows = max(1, _BLOCK // ((proposals + 1) * used_draws * sum(widths)))
+    moments = [_Moments.of(layer) for layer in layers]
     for half in range(2):
         other = torch.arange(1 - half, n, 2)
-        paths, location, scale = _standardised(layers, other, used_draws)
+        paths, location, scale = _standardised(moments, other, used_draws)
         inputs = torch.cat((paths[..., p:], ones), -1)
         reverse = _Reverse.fit(inputs[other].flatten(0, 1), paths[other, :, :p].flatten(0, 1))
         for used in torch.split(torch.arange(half, n, 2), rows):
@@ -143,8 +145,58 @@ def reverse_log_density(
     return estimate
 
 
+@dataclass(frozen=True)
+class _Moments:
+    """What the draws of one layer say of its moments given x, whichever examples are fitted to.
+
+    Attributes:
+        mean: Component means, `(n, S, d_l)`; `(n, 1, d_1)` for layer 1, as all but `z`.
+        z: Draws, `(n, S, d_l)`.
+        centered: Component means less their mean over the draws of an example.
+        between: The variance of the component means of all draws but this one.
+        within: The mean variance of the components of all draws but this one.
+        total: The variance of the component means of all draws, `(n, d_l)`.
+    """
+
+    mean: Tensor
+    z: Tensor
+    centered: Tensor
+    between: Tensor
+    within: Tensor
+    total: Tensor
+
+    @classmethod
+    def of(cls, layer: LayerDraws) -> _Moments:
+        mean, variance = layer.mean.double(), layer.log_var.double().exp()
+        others = layer.z.shape[1] - 1
+        centered = mean - mean.mean(1, keepdim=True)
+        squares = centered.square()
+        total = squares.sum(1, keepdim=True)
+        # Welford's update, backwards: without one draw the mean moves, too.
+        left = squares.mul_(-(1 + 1 / others)).add_(total).clamp_(min=0).div_(others - 1)
+        if mean.shape[1] > 1:
+            variance = (variance.sum(1, keepdim=True) - variance).div_(others)
+        return cls(mean, layer.z.double(), centered, left, variance, total[:, 0] / others)
+
+    def scale(self, fitted: Tensor) -> Tensor:
+        """Standard deviations given x from all draws but one, `(n, S, d_l)`.
+
+        A variance from so few draws is shrunk towards the mean one of all examples, the more so
+        the less the examples differ by more than chance (empirical Bayes, linear in the variance).
+
+        Args:
+            fitted: Indices of the examples that the shrinkage is estimated from.
+        """
+        every = self.total[fitted]
+        chance = every.square().mean(0) * 2 / (self.z.shape[1] + 1)
+        spread = every.var(0, correction=0)
+        shrinkage = torch.where(chance < spread, chance / spread, 1.0)
+        variance = self.between * (1 - shrinkage)
+        return variance.add_(self.within).add_(shrinkage * every.mean(0)).sqrt_()
+
+
 def _standardised(
-    layers: Sequence[LayerDraws], fitted: Tensor, used: int
+    layers: Sequence[_Moments], fitted: Tensor, used: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The draws of all layers, standardised by their moments given x.
 
@@ -161,55 +213,26 @@ def _standardised(
         Standardised draws, `(n, S, d_1 + ... + d_l)`, and means and standard deviations of the
         used ones, each `(n, used, d_1 + ... + d_l)`; float64.
     """
-    samples = layers[-1].z.shape[1]
-    others = samples - 1
-    standard: list[Tensor] = []
-    moments: list[tuple[Tensor, Tensor]] = []
-    for layer in layers:
-        mean, variance = layer.mean.double(), layer.log_var.double().exp()
-        if not moments:
-            location = mean.expand(-1, samples, -1)
-            scale = variance.sqrt().expand(-1, samples, -1)
+    n, samples, _ = layers[-1].z.shape
+    edges = [0, *accumulate(layer.z.shape[-1] for layer in layers)]
+    standard = torch.empty(n, samples, edges[-1], dtype=torch.float64)
+    means, scales = torch.empty(2, n, used, edges[-1], dtype=torch.float64)
+    for layer, (start, end) in zip(layers, pairwise(edges), strict=True):
+        if start == 0:
+            location, scale = layer.mean, layer.within.sqrt()
         else:
-            below = torch.cat(standard, -1) if len(standard) > 1 else standard[0]
-            inputs = (below - below.mean(1, keepdim=True))[fitted].flatten(0, 1)
-            centered = mean - mean.mean(1, keepdim=True)
-            weight = _regression(inputs, centered[fitted].flatten(0, 1))
+            below = standard[..., :start]
+            inputs = below[fitted] - below[fitted].mean(1, keepdim=True)
+            weight = _regression(inputs.flatten(0, 1), layer.centered[fitted].flatten(0, 1))
             # The standardised draws below have the mean 0 given x.
-            corrected = mean - below @ weight
-            location = (corrected.sum(1, keepdim=True) - corrected) / others
-            between = _others_variance(centered, fitted)
-            within = (variance.sum(1, keepdim=True) - variance) / others
-            scale = (between + within).sqrt()
-        moments.append((location, scale))
-        standard.append((layer.z.double() - location) / scale)
-    means, scales = zip(*((m[:, :used], s[:, :used]) for m, s in moments), strict=True)
-    return torch.cat(standard, -1), torch.cat(means, -1), torch.cat(scales, -1)
-
-
-def _others_variance(centered: Tensor, fitted: Tensor) -> Tensor:
-    """The variance of component means given x, from all draws but one.
-
-    A variance from so few draws is shrunk towards the mean one of all examples, the more so the
-    less the examples differ by more than chance (empirical Bayes, linear in the variance).
-
-    Args:
-        centered: Component means less their mean over the draws of an example, `(n, S, d_l)`.
-        fitted: Indices of the examples that the shrinkage is estimated from.
-
-    Returns:
-        `(n, S, d_l)`.
-    """
-    others = centered.shape[1] - 1
-    squares = centered.square()
-    total = squares.sum(1, keepdim=True)
-    # Welford's update, backwards: without one draw the mean moves, too.
-    left = (total - squares * (1 + 1 / others)).clamp_min(0) / (others - 1)
-    every = (total / others)[fitted, 0]
-    chance = every.square().mean(0) * 2 / (others + 2)
-    spread = every.var(0, correction=0)
-    shrinkage = torch.where(chance < spread, chance / spread, 1.0)
-    return left + shrinkage * (every.mean(0) - left)
+            corrected = layer.mean - below @ weight
+            total = corrected.sum(1, keepdim=True)
+            location = corrected.neg_().add_(total).div_(samples - 1)
+            scale = layer.scale(fitted)
+        means[..., start:end] = location[:, :used]
+        scales[..., start:end] = scale[:, :used]
+        torch.sub(layer.z, location, out=standard[..., start:end]).div_(scale)
+    return standard, means, scales
 
 
 def _regression(inputs: Tensor, targets: Tensor) -> Tensor:

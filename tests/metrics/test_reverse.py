@@ -122,3 +122,15 @@ def test_the_least_examples_are_enough():
             return sum(-0.5 * z.square().sum(-1) for z in latents)
 
         assert torch.isfinite(reverse_log_density(layers, density, used_draws=2)).all()
+
+
+def test_it_leaves_the_draws_as_they_are():
+    generator = torch.Generator().manual_seed(0)
+    draws = [
+        LayerDraws(*torch.randn(3, 40, 4, 2, generator=generator, dtype=torch.float64))
+        for _ in range(2)
+    ]
+    before = [t.clone() for d in draws for t in (d.mean, d.log_var, d.z)]
+    reverse_log_density(draws, lambda z, examples: z[-1].sum(-1), used_draws=2)
+    after = [t for d in draws for t in (d.mean, d.log_var, d.z)]
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
