@@ -24,6 +24,8 @@ def repetition_lines(
         for name, now in provenance.items()
         if then.get(name) not in (None, now)
     ]
+    if exported.training.population != 1:
+        causes.append("it was trained in a population, whose rounding differs from that of one")
     shared = [name for name in exported.metrics if name in metrics]
     differing = [name for name in shared if exported.metrics[name] != metrics[name]]
     if not shared:

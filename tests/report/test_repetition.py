@@ -50,3 +50,10 @@ def test_only_shared_metrics_are_compared(exported):
     assert repetition_lines(exported, {}, THEN) == (
         "Nothing to compare: the export holds no metrics.",
     )
+
+
+def test_a_population_is_a_cause(exported):
+    training = exported.training.model_copy(update={"population": 4})
+    trained = exported.model_copy(update={"training": training})
+    metrics = {name: value + 1 for name, value in exported.metrics.items()}
+    assert "population" in repetition_lines(trained, metrics, THEN)[-1]
