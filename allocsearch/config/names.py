@@ -21,7 +21,7 @@ def score_names(layers: int) -> tuple[str, ...]:
 def metric_names(config: StudyConfig) -> tuple[str, ...]:
     """Every metric that each trial of the study records, and so may be an objective."""
     layers = min(config.search_space.layer_counts)
-    names = ["retention", "attenuation", "elbo", "distortion", "rate"]
+    names = ["retention", "attenuation", "elbo", "bits_per_dim", "distortion", "rate"]
     for layer in range(1, layers + 1):
         names += [f"{kind}_{layer}" for kind in ("rate", "information", "active_units")]
     names += [f"distortion_skip_{k}" for k in range(1, layers)]

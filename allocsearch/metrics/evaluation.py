@@ -105,12 +105,12 @@ def measure(
         _check_finite(
             {f"{key} of {dataset.name}": float(v.sum()) for key, v in scores[dataset.name].items()}
         )
-    metrics = _bound_metrics(held_out)
+    metrics = _bound_metrics(held_out, model.likelihood.features)
     # A model that diverged at its last step is found before its information is computed.
     _check_finite(metrics)
     total_rate = held_out.kl.sum(1)
     x, layers = _draw_layers(model, data.validation.values, settings, on_batch)
-    metrics |= _explained_shares(model, data.train.values, x, held_out)
+    metrics |= _explained_shares(model, data.train.values, x, settings.batch_size, held_out)
     brackets = _brackets(model, x, layers, total_rate, settings, on_batch)
     for number, layer in enumerate(layers, 1):
         metrics[f"active_units_{number}"] = active_units(layer.mean.mean(1))
@@ -144,12 +144,18 @@ def _check_finite(metrics: Mapping[str, float]) -> None:
             raise NotFiniteError(f"{name} is {value} on validation data")
 
 
-def _bound_metrics(evidence: Evidence) -> dict[str, float]:
-    """ELBO, distortion and rates of the ID validation data."""
+def _bound_metrics(evidence: Evidence, features: int) -> dict[str, float]:
+    """ELBO, distortion and rates of the ID validation data.
+
+    `bits_per_dim` is the negative ELBO in bits for each of the features: of discrete data a code
+    length, 0 or more; of continuous data that of a density, in units of the standardised data.
+    """
+    elbo = float(evidence.bound(0).mean())
     rates = evidence.kl.mean(0).tolist()
     distortions = (-evidence.log_likelihood.mean(0)).tolist()
     return {
-        "elbo": float(evidence.bound(0).mean()),
+        "elbo": elbo,
+        "bits_per_dim": -elbo / (features * math.log(2)),
         "distortion": distortions[0],
         **{f"distortion_skip_{k}": value for k, value in enumerate(distortions) if k},
         "rate": sum(rates),
@@ -158,18 +164,22 @@ def _bound_metrics(evidence: Evidence) -> dict[str, float]:
 
 
 def _explained_shares(
-    model: HVAE, train: Tensor, x: Tensor, evidence: Evidence
+    model: HVAE, train: Tensor, x: Tensor, batch_size: int, evidence: Evidence
 ) -> dict[str, float]:
     """The share of the marginal model's code length that the latents explain, for every k.
 
+    Of continuous data both are of densities, in units of the standardised data.
+
     Args:
         model: The model.
-        train: Training examples, `(n, *shape)`, uint8.
+        train: Training examples, `(n, *shape)`.
         x: Model inputs of held-out examples, `(m, features)`.
+        batch_size: Examples in one pass.
         evidence: Of the same examples.
     """
     parameters = model.likelihood.marginal_parameters(train)
-    code_length = -model.likelihood.log_prob(parameters, x).mean(dtype=torch.float64)
+    log_probs = [model.likelihood.log_prob(parameters, b) for b in torch.split(x, batch_size)]
+    code_length = -torch.cat(log_probs).mean(dtype=torch.float64)
     distortions = -evidence.log_likelihood.mean(0, dtype=torch.float64)
     shares = (1 - distortions / code_length).tolist()
     return {f"explained_skip_{k}": share for k, share in enumerate(shares)}
