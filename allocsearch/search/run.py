@@ -23,6 +23,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search import worker
+from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.identity import is_dead
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
@@ -61,7 +62,8 @@ def prepare(config: StudyConfig, folder: Path) -> None:
     chain predicts from the data is written to `theory.json`, where it predicts anything.
 
     Raises:
-        InputError: If data is missing or too small, or the folder belongs to another study.
+        InputError: If data is missing, too small or not for the likelihood, or the folder belongs
+            to another study.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
@@ -71,6 +73,7 @@ def prepare(config: StudyConfig, folder: Path) -> None:
         # Hidden files are left by a run that was killed while it made the folder.
         raise InputError(f"{folder}: not empty, and not a run folder (no {CONFIG_NAME} in it)")
     data = load_search_data(config.data)
+    check_compatibility(data, config.model)
     widest = _widest(config)
     if len(data.validation) <= widest:
         raise InputError(
