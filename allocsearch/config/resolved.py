@@ -31,6 +31,8 @@ class StudyConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self.evaluation.check_score(min(self.search_space.layer_counts))
+        for layers in self.search_space.layer_counts:
+            self.model.check_layers(layers)
         allowed = metric_names(self)
         for objective in self.study.parsed_objectives:
             if objective.metric not in allowed:

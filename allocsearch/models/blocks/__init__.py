@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from allocsearch.config import ModelSection
 from allocsearch.models.blocks.blocks import Blocks
+from allocsearch.models.blocks.conv import ConvBlocks
 from allocsearch.models.blocks.dense import DenseBlocks
 from allocsearch.models.likelihoods import Likelihood
 
@@ -24,6 +25,9 @@ def build_blocks(widths: Sequence[int], likelihood: Likelihood, section: ModelSe
     return BLOCKS[section.blocks](widths, likelihood, section)
 
 
-BLOCKS = {"dense": DenseBlocks}
+BLOCKS: Mapping[str, Callable[[Sequence[int], Likelihood, ModelSection], Blocks]] = {
+    "dense": DenseBlocks,
+    "conv": ConvBlocks,
+}
 
 __all__ = ["Blocks", "build_blocks"]

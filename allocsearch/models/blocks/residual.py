@@ -1,0 +1,45 @@
+"""The residual block of convolutions."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Convolution, activation, pointwise convolution, and a shortcut; no normalisation.
+
+    With a stride the shortcut takes every stride-th position; where the channels change there is
+    none. Maps have their channels last, so that pointwise convolutions are matrix products.
+
+    Args:
+        inputs: Channels in.
+        channels: Channels out.
+        kernel: Size of the first convolution, odd.
+        stride: Of the first convolution; a size becomes ceil(size / stride).
+        activation: Between the convolutions.
+
+    Reference: Lim et al. (2017), "Enhanced deep residual networks for single image
+    super-resolution", section 3.1 (no normalisation, no activation outside the branch); van den
+    Oord et al. (2017), "Neural discrete representation learning", section 4.1 (the second
+    convolution is pointwise); He et al. (2016), "Deep residual learning for image recognition",
+    section 3.3 (the shortcut with a stride).
+    """
+
+    def __init__(
+        self, inputs: int, channels: int, kernel: int, stride: int, activation: type[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.shortcut, self.stride = inputs == channels, stride
+        self.convolution = nn.Conv2d(inputs, channels, kernel, stride, kernel // 2)
+        self.activation = activation()
+        self.pointwise = nn.Linear(channels, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """From `(..., batch, H, W, inputs)` to `(..., batch, H', W', channels)`."""
+        # Such a view is torch's memory format channels_last, in which convolutions run fastest.
+        planes = self.convolution(maps.flatten(0, -4).movedim(-1, -3))
+        hidden = planes.movedim(-3, -1).unflatten(0, maps.shape[:-3])
+        branch: Tensor = self.pointwise(self.activation(hidden))
+        if not self.shortcut:
+            return branch
+        return branch + maps[..., :: self.stride, :: self.stride, :]
