@@ -23,6 +23,9 @@ class TrainingSection(Section):
     free_nats_end: Share = 0.83
     gradient_clip: Annotated[float, Field(gt=0)] = 200.0
     threads: Count = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool | Literal["auto"] = "auto"
     population: Count | Literal["auto"] = 1
     batch_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     common_noise: bool = False

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
+from allocsearch.training.compilation import compiled, compiles
+from allocsearch.training.device import device_of, product_precision, products_in
 from allocsearch.training.loss import dims_in_use, loss_of
 from allocsearch.training.randomness import Randomness
 from allocsearch.training.schedules import free_nats, kl_weight
@@ -62,9 +64,39 @@ def _clip_gradient(parameters: Sequence[nn.Parameter], limit: float) -> None:
     """Scale the gradient to the norm `limit` where it is longer."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
-    # torch's own function scales every gradient in every step, by 1 where it is short enough.
-    if norm > limit:
+    # Scaling by 1 costs a pass over the gradients; to find out on a GPU would cost a wait for it.
+    if norm.is_cuda or norm > limit:
         nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+
+
+def _batch_loss(
+    model: HVAE, section: TrainingSection, device: torch.device, *, compiling: bool
+) -> Callable[[Tensor, Sequence[Tensor], float], tuple[Tensor, Tensor]]:
+    """From model inputs, noise and progress of the training to loss and ELBO of a batch."""
+    mask = dims_in_use(model)
+    mask = mask if mask is None else mask.to(device)
+    precision = product_precision(section, device)
+    analytic = section.kl == "analytic"
+
+    def loss(
+        x: Tensor, noise: Sequence[Tensor], weight: float | Tensor, free: float | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        with products_in(precision, device):
+            terms = model(x, noise, analytic=analytic)
+        return loss_of(terms, weight, free, mask)
+
+    if not compiling:
+        return lambda x, noise, progress: loss(
+            x, noise, kl_weight(progress, section), free_nats(progress, section)
+        )
+    fast = compiled(loss)
+    # Numbers that change would be compiled in.
+    return lambda x, noise, progress: fast(
+        x,
+        noise,
+        torch.tensor(kl_weight(progress, section)),
+        torch.tensor(free_nats(progress, section)),
+    )
 
 
 def train(
@@ -77,10 +109,12 @@ def train(
 ) -> tuple[Epoch, ...]:
     """Train a model in place. On a CPU with one thread, equal arguments give equal bits.
 
+    On a GPU the examples and the model lie there during the training; the model comes back.
+
     Args:
-        model: The model.
+        model: The model, on the CPU.
         values: Training examples, `(n, *shape)`, uint8.
-        section: Length, batches, optimiser and schedules.
+        section: Length, batches, optimiser, schedules, and where and how it is computed.
         seed: Seed of the order of the examples, their binarisation and the latents' noise.
         on_epoch: Called after every epoch.
         on_step: Called before every step; what it raises ends the training.
@@ -90,26 +124,46 @@ def train(
 
     Raises:
         DivergedError: If the loss of an epoch was NaN or infinite.
+        InputError: If the section asks for a GPU or a compiler that is not there.
     """
+    device = device_of(section)
+    try:
+        return _train(model.to(device), values.to(device), section, seed, on_epoch, on_step)
+    finally:
+        model.to("cpu")
+
+
+def _train(
+    model: HVAE,
+    values: Tensor,
+    section: TrainingSection,
+    seed: int,
+    on_epoch: Callable[[Epoch], None],
+    on_step: Callable[[], None],
+) -> tuple[Epoch, ...]:
+    """Train a model where it lies, on examples that lie there too; see `train`."""
+    device = values.device
     source = Randomness(section, seed)
+    batches = source.batches
+    if device.type != "cpu":
+        batches = torch.Generator(device).manual_seed(batches.initial_seed())
     optimizer = torch.optim.Adam(model.parameters(), lr=section.learning_rate, fused=True)
     parameters = list(model.parameters())
     n = len(values)
     batch_size = min(section.batch_size, n)
     steps = n // batch_size
-    mask = dims_in_use(model)
+    compiling = compiles(section, device, section.epochs * steps)
+    batch_loss = _batch_loss(model, section, device, compiling=compiling)
     history: list[Epoch] = []
     model.train()
     for epoch in range(section.epochs):
-        loss_sum, elbo_sum = torch.zeros(()), torch.zeros(())
-        for step, chosen in enumerate(epoch_batches(n, batch_size, source.batches)):
+        loss_sum, elbo_sum = torch.zeros((), device=device), torch.zeros((), device=device)
+        for step, chosen in enumerate(epoch_batches(n, batch_size, batches)):
             on_step()
             progress = (epoch * steps + step) / (section.epochs * steps)
-            x = model.likelihood.prepare(values[chosen], source.batches)
-            noise = source.noise(model, batch_size)
-            terms = model(x, noise, analytic=section.kl == "analytic")
-            weight, free = kl_weight(progress, section), free_nats(progress, section)
-            loss, elbo = loss_of(terms, weight, free, mask)
+            x = model.likelihood.prepare(values[chosen], batches)
+            noise = [part.to(device) for part in source.noise(model, batch_size)]
+            loss, elbo = batch_loss(x, noise, progress)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             _clip_gradient(parameters, section.gradient_clip)

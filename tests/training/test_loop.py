@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import ModelSection, TrainingSection
+from allocsearch.config import InputError, ModelSection, TrainingSection
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import DivergedError, Epoch, epoch_batches, train
@@ -17,7 +17,7 @@ from allocsearch.training.schedules import free_nats, kl_weight
 
 MODEL = ModelSection(hidden=16, depth=1)
 ALLOCATION = Allocation((3, 2))
-SHORT = TrainingSection(epochs=3, batch_size=16)
+SHORT = TrainingSection(epochs=3, batch_size=16, device="cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +187,9 @@ def reference_training(
 def test_training_equals_the_loop_written_plainly(
     values: Tensor, clip: float, free: float
 ) -> None:
-    section = TrainingSection(epochs=4, batch_size=16, gradient_clip=clip, free_nats=free)
+    section = TrainingSection(
+        epochs=4, batch_size=16, gradient_clip=clip, free_nats=free, device="cpu"
+    )
     plain, ours = model_of(7), model_of(7)
     elbos = reference_training(plain, values, section, 8)
     history = train(ours, values, section, 8)
@@ -199,6 +201,30 @@ def test_training_equals_the_loop_written_plainly(
 def test_gradient_clipping_changes_the_training(values: Tensor) -> None:
     section = SHORT.model_copy(update={"gradient_clip": 0.01})
     assert not same_bits(trained(values, section), trained(values))
+
+
+def test_products_in_bfloat16_give_nearly_the_same_training(values: Tensor) -> None:
+    exact = train(model_of(), values, SHORT, 0)
+    rounded = train(model_of(), values, SHORT.model_copy(update={"precision": "bfloat16"}), 0)
+    assert [e.elbo for e in rounded] != [e.elbo for e in exact]
+    assert [e.elbo for e in rounded] == pytest.approx([e.elbo for e in exact], rel=0.01)
+
+
+def test_a_training_on_a_gpu_that_is_not_there_is_refused(values: Tensor, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"training\.device"):
+        train(model_of(), values, SHORT.model_copy(update={"device": "cuda"}), 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_training_on_a_gpu_is_near_that_on_the_cpu_and_comes_back(values: Tensor) -> None:
+    section = TrainingSection(epochs=30, batch_size=16, precision="float32")
+    model = model_of()
+    gpu = train(model, values, section.model_copy(update={"device": "cuda"}), 0)
+    cpu = train(model_of(), values, section.model_copy(update={"device": "cpu"}), 0)
+    # Other random numbers, same data.
+    assert gpu[-1].elbo == pytest.approx(cpu[-1].elbo, abs=0.5)
+    assert {p.device.type for p in model.parameters()} == {"cpu"}
 
 
 def test_training_brings_the_elbo_near_the_entropy_of_the_data() -> None:
