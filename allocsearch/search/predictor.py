@@ -51,9 +51,15 @@ def predict_study(config: StudyConfig, train: Tensor) -> StudyPrediction:
             all would take long.
 
     Raises:
-        InputError: If no chain follows from the data: it is constant, or has too many features.
+        InputError: If no chain follows from the data: it is constant, continuous, or has too many
+            features.
     """
     features = train[0].numel()
+    if train.is_floating_point():
+        raise InputError(
+            "data.id: found continuous values; allowed for a prediction: pixels, from which the "
+            "sigma^2 of the chain follows"
+        )
     if features > _MOST_FEATURES:
         raise InputError(
             f"data.id: found {features} features; allowed for a prediction: {_MOST_FEATURES}"

@@ -162,6 +162,7 @@ def test_it_reads_back_what_it_wrote(tmp_path, prediction):
     [
         (torch.full((9, 6, 6), 7, dtype=torch.uint8), "data.id: .*constant"),
         (torch.zeros(3, 5000, dtype=torch.uint8), "data.id: found 5000 features"),
+        (images().float() / 255, "data.id: found continuous values; .*: pixels"),
     ],
 )
 def test_data_without_a_chain_is_refused(train, match):
