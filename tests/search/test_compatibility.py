@@ -41,7 +41,11 @@ def test_the_shape_is_checked():
 @pytest.mark.parametrize(
     ("source", "likelihood", "fragment"),
     [
-        ("wine", "bernoulli", "and wine has continuous values; allowed: 'gaussian'"),
+        (
+            "breast_cancer",
+            "bernoulli",
+            "and breast_cancer has continuous values; allowed: 'gaussian'",
+        ),
         ("digits", "gaussian", "and digits has pixels (uint8); allowed: 'bernoulli'"),
     ],
 )
