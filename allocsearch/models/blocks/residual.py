@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -32,14 +33,18 @@ class ResidualBlock(nn.Module):
         self.shortcut, self.stride = inputs == channels, stride
         self.convolution = nn.Conv2d(inputs, channels, kernel, stride, kernel // 2)
         self.activation = activation()
-        self.pointwise = nn.Linear(channels, channels)
+        # What the next layer sees of it has a bias of its own.
+        self.pointwise = nn.Linear(channels, channels, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         """From `(..., batch, H, W, inputs)` to `(..., batch, H', W', channels)`."""
         # Such a view is torch's memory format channels_last, in which convolutions run fastest.
         planes = self.convolution(maps.flatten(0, -4).movedim(-1, -3))
-        hidden = planes.movedim(-3, -1).unflatten(0, maps.shape[:-3])
-        branch: Tensor = self.pointwise(self.activation(hidden))
-        if not self.shortcut:
-            return branch
-        return branch + maps[..., :: self.stride, :: self.stride, :]
+        hidden = self.activation(planes.movedim(-3, -1))
+        if self.shortcut:
+            passed = maps[..., :: self.stride, :: self.stride, :].flatten(0, -2)
+            # One pass over the maps for product and sum.
+            branch = torch.addmm(passed, hidden.flatten(0, -2), self.pointwise.weight.t())
+        else:
+            branch = self.pointwise(hidden)
+        return branch.view(*maps.shape[:-3], *hidden.shape[-3:])

@@ -93,9 +93,7 @@ def block(weights: dict[str, Tensor], name: str, x: Tensor, stride: int) -> Tens
     bias = weights[f"{name}.convolution.bias"]
     branch = functional.conv2d(x, kernel, bias, stride, kernel.shape[-1] // 2)
     pointwise = weights[f"{name}.pointwise.weight"][..., None, None]
-    branch = functional.conv2d(
-        functional.silu(branch), pointwise, weights[f"{name}.pointwise.bias"]
-    )
+    branch = functional.conv2d(functional.silu(branch), pointwise)
     return branch + x[..., ::stride, ::stride] if x.shape[1] == branch.shape[1] else branch
 
 
