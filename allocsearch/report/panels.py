@@ -15,6 +15,15 @@ from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, p
 from allocsearch.report.front import comparable, knee, losses, pareto_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
+from allocsearch.report.proxy import proxy_check
+from allocsearch.report.proxy_figures import auroc_strips, tau_matrix
+from allocsearch.report.proxy_text import (
+    omission,
+    proxy_warnings,
+    score_text,
+    spread_texts,
+    tau_text,
+)
 from allocsearch.report.tables import trials_frame
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -40,13 +49,14 @@ class Panel:
     """A figure of the page.
 
     Attributes:
-        section: `front`, `ratio` or `layers`.
+        section: `front`, `ratio`, `layers` or `validation`.
         title: Its heading.
         caption: How to read it.
         description: What it shows, for those who cannot see it.
         figure: The plot.
         data: The numbers as a table, where no other table of the page has them.
         wide: Whether it takes the whole width of the page.
+        warnings: What the numbers warn of, one sentence or more each.
     """
 
     section: str
@@ -56,6 +66,7 @@ class Panel:
     figure: go.Figure
     data: Grid | None = None
     wide: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
@@ -86,7 +97,8 @@ def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
         omitted.append("Information per layer: no trial has recorded it.")
     if not any(name.startswith("auroc") for name in map(str, frame)):
         omitted.append("OOD detection: the study has no OOD validation set.")
-    return (*made, *layers), tuple(omitted)
+    validation, left_out = _validation_sets(record)
+    return (*made, *layers, *validation), (*omitted, *left_out)
 
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
@@ -167,6 +179,47 @@ def _layers(record: StudyRecord, frame: pd.DataFrame) -> Iterator[Panel]:
             layer_bars(frame, kind, numbers),
             grid,
         )
+
+
+def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """How the OOD validation sets rank the allocations, or why that is left out."""
+    if not record.config.data.ood_validation:
+        return (), ()
+    check = proxy_check(record)
+    warnings = proxy_warnings(check) if check else ()
+    left_out = omission(record, check)
+    if check is None or left_out:
+        return (), (*((left_out,) if left_out else ()), *warnings)
+    taus = tuple(
+        (f"{first}, {second}", tau_text(tau)) for (first, second), tau in check.agreements.items()
+    )
+    spreads = tuple(
+        (entry.name, *spread_texts(entry), tau_text(entry.others)) for entry in check.sets
+    )
+    over = f"{len(check.allocations)} allocations, {score_text(check)}"
+    return (
+        Panel(
+            "validation",
+            "How far the sets agree",
+            f"Kendall's tau over {over}: 1 for the same order, 0 for unrelated ones, -1 for the "
+            "opposite one. The sets judge the same trainings, so part of their agreement is the "
+            "luck of those.",
+            "Matrix of Kendall's tau of every two OOD validation sets. A table with the numbers "
+            "follows.",
+            tau_matrix(check),
+            Grid(("sets", "tau (95 % bootstrap)"), taus),
+            warnings=warnings,
+        ),
+        Panel(
+            "validation",
+            "AUROC on each set",
+            f"A mark for each of {over}. The wider a set spreads them, the more it tells.",
+            "Strips of the AUROC of all allocations, one for each OOD validation set. A table "
+            "with the numbers follows.",
+            auroc_strips(check),
+            Grid(("set", "min", "median", "max", "tau with the others"), spreads),
+        ),
+    ), ()
 
 
 def representatives(record: StudyRecord) -> tuple[TrialRecord, ...]:

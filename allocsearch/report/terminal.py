@@ -13,6 +13,8 @@ from rich.text import Text
 
 from allocsearch.report.front import comparable, knee, pareto_front
 from allocsearch.report.labels import format_duration, metric_name, with_unit
+from allocsearch.report.proxy import proxy_check
+from allocsearch.report.proxy_text import proxy_lines, warning_lines
 from allocsearch.search.records import State, StudyRecord, TrialRecord
 
 _STATES: tuple[State, ...] = get_args(State)
@@ -44,7 +46,8 @@ def summary(
 ) -> RenderableType:
     """What stands on the screen when a run ends: the front, what to take, what to do next.
 
-    Print it with `soft_wrap=True`, so that a command stays one line to copy.
+    A line warns of every doubtful OOD validation set. Print it all with `soft_wrap=True`, so that
+    a command stays one line to copy.
 
     Args:
         record: The study.
@@ -63,6 +66,7 @@ def summary(
         parts.append(front_text(record))
         blocks = [
             _front_table(record, front, chosen),
+            *map(Text, warning_lines(proxy_check(record))),
             Text.assemble(
                 "Recommended (knee): ",
                 (str(chosen.allocation), "bold"),
@@ -105,7 +109,7 @@ def _last_failure(record: StudyRecord) -> list[str]:
 
 
 def status_lines(record: StudyRecord) -> tuple[str, ...]:
-    """How a study stands, in plain lines: counts, running trials, the front so far."""
+    """How a study stands, in plain lines: counts, running trials, the front, validation sets."""
     study = record.config.study
     states = Counter(trial.state for trial in record.trials)
     counts = ", ".join(f"{states[s]} {s}" for s in _STATES if states[s]) or "none started"
@@ -127,7 +131,7 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
         marks += [f"predicted {trial.warm_start}"] if trial.warm_start else []
         mark = f"  ({', '.join(marks)})" if marks else ""
         lines.append(f"  trial {trial.number}  {trial.allocation}  {values}{mark}")
-    return tuple(lines)
+    return (*lines, *proxy_lines(record))
 
 
 def _running(trial: TrialRecord) -> str:

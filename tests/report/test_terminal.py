@@ -76,7 +76,8 @@ def test_status(study):
     assert lines[0] == head
     allocation = study.trials[23].allocation
     assert lines[1] == f"  running: trial 23  {allocation}  epoch 3 of 20  ELBO -31.25 nats"
-    assert len(lines) == 3 + len(pareto_front(study))
+    assert len(lines) == 4 + len(pareto_front(study))
+    assert lines[-1].startswith("Agreement of the OOD validation sets: it takes 5 allocations")
     assert sum(line.endswith("(knee)") for line in lines) == 1
 
 
