@@ -90,7 +90,7 @@ def run(
         try:
             from allocsearch.search.run import prepare
 
-            prepare(config, folder)
+            config = prepare(config, folder)
             check()
             _run(config, folder, check)
         except Exception:

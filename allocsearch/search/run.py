@@ -29,6 +29,7 @@ from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_pr
 from allocsearch.search.predictor import predict_study
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.slots import STOPPED, fill, requeue
+from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
     CONFIG_NAME,
     load_run_config,
@@ -55,25 +56,34 @@ class WorkerError(RuntimeError):
     """The workers cannot do their work."""
 
 
-def prepare(config: StudyConfig, folder: Path) -> None:
+def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
     """Make the run folder, or check that an existing one belongs to the same study.
 
     Everything that can be wrong with the input is found before anything is written. What the
     chain predicts from the data is written to `theory.json`, where it predicts anything.
 
+    Returns:
+        The study that the folder is for, with the steps that the layers of the model can take.
+
     Raises:
-        InputError: If data is missing, too small or not for the likelihood, or the folder belongs
-            to another study.
+        InputError: If data is missing, too small or not for the model, the model's layers cannot
+            take the steps or the budget, or the folder belongs to another study.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
-    if (folder / CONFIG_NAME).exists():
-        _check_same(config, load_run_config(folder), folder)
-    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+    started = (folder / CONFIG_NAME).exists()
+    if (
+        not started
+        and folder.is_dir()
+        and any(not path.name.startswith(".") for path in folder.iterdir())
+    ):
         # Hidden files are left by a run that was killed while it made the folder.
         raise InputError(f"{folder}: not empty, and not a run folder (no {CONFIG_NAME} in it)")
     data = load_search_data(config.data)
     check_compatibility(data, config.model)
+    config = with_steps(config, data.train.shape)
+    if started:
+        _check_same(config, load_run_config(folder), folder)
     widest = _widest(config)
     if len(data.validation) <= widest:
         raise InputError(
@@ -81,7 +91,7 @@ def prepare(config: StudyConfig, folder: Path) -> None:
             f"{widest}, the widest layer, to estimate its covariance"
         )
     # What an existing run goes on with is written once that run is known to be possible.
-    if not (folder / CONFIG_NAME).exists():
+    if not started:
         write_atomically(folder / CONFIG_NAME, config.to_toml())
     if not (folder / THEORY_NAME).exists():
         try:
@@ -89,6 +99,7 @@ def prepare(config: StudyConfig, folder: Path) -> None:
         except InputError as error:
             # The trials do not need it.
             logger.warning("no prediction: %s", error)
+    return config
 
 
 def _widest(config: StudyConfig) -> int:
