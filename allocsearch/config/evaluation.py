@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from allocsearch.config.errors import mistake, suggestion
 from allocsearch.config.names import score_names
@@ -16,15 +18,24 @@ class EvaluationSection(Section):
     samples: Size = 16
     score_samples: Count = 4
     batch_size: Count = 500
+    regret_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
     keep: Literal["none", "scores", "models", "all"] = "scores"
 
-    def check_score(self, layers: int) -> None:
-        """Check that every model with `layers` layers has the score.
+    def score_names(self, layers: int, likelihood: str) -> tuple[str, ...]:
+        """The OOD scores that a model with `layers` layers and this likelihood is measured by."""
+        # Continuous data has no code length.
+        compressed = likelihood != "gaussian"
+        return score_names(layers, compressed=compressed, regret=self.regret_steps > 0)
+
+    def check_score(self, layers: int, likelihood: str) -> None:
+        """Check that every such model has the score.
 
         Raises:
             PydanticCustomError: If not; for the validator of what holds this section.
         """
-        allowed = ("auto", *score_names(layers))
+        allowed = ("auto", *self.score_names(layers, likelihood))
         if self.score not in allowed:
             message = suggestion(self.score, allowed, f"unknown score {self.score!r}")
+            if self.score == "likelihood_regret":
+                message = "'likelihood_regret' takes evaluation.regret_steps, as 50"
             raise mistake("evaluation.score", message)

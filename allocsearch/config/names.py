@@ -8,14 +8,24 @@ if TYPE_CHECKING:
     from allocsearch.config.resolved import StudyConfig
 
 
-def score_names(layers: int) -> tuple[str, ...]:
-    """The OOD scores of a model with `layers` layers (larger is more OOD)."""
-    return (
-        "negative_elbo",
-        *(f"negative_bound_{k}" for k in range(1, layers)),
-        *(f"llr_{k}" for k in range(1, layers)),
-        *(f"kl_{layer}" for layer in range(1, layers + 1)),
-    )
+def score_names(layers: int, *, compressed: bool = True, regret: bool = False) -> tuple[str, ...]:
+    """The OOD scores of a model with `layers` layers (larger is more OOD).
+
+    Args:
+        layers: L.
+        compressed: Whether examples are bytes, whose length under a compressor means something.
+        regret: Whether the likelihood regret is asked for, which is slow.
+    """
+    names: list[str] = []
+    for prefix in ("", "iw_"):
+        names.append(f"negative_{prefix}elbo")
+        names += [f"negative_{prefix}bound_{k}" for k in range(1, layers)]
+        names += [f"{prefix}llr_{k}" for k in range(1, layers)]
+    for layer in range(1, layers + 1):
+        names += [f"kl_{layer}", f"kl_z_{layer}", f"kl_abs_z_{layer}"]
+    names += ["mahalanobis", "density", *(["weighted_llr"] if layers > 1 else []), "typicality"]
+    names += ["complexity_png", "complexity_zlib"] if compressed else []
+    return (*names, *(["likelihood_regret"] if regret else []))
 
 
 def metric_names(config: StudyConfig) -> tuple[str, ...]:
@@ -28,6 +38,7 @@ def metric_names(config: StudyConfig) -> tuple[str, ...]:
     names += [f"explained_skip_{k}" for k in range(layers)]
     if config.data.ood_validation:
         names += ["auroc", "auroc_worst"]
+    scores = config.evaluation.score_names(layers, config.model.likelihood)
     for entry in config.data.ood_validation:
-        names += [f"auroc.{entry.title}.{score}" for score in score_names(layers)]
+        names += [f"auroc.{entry.title}.{score}" for score in scores]
     return tuple(names)

@@ -30,7 +30,8 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.evaluation.check_score(min(self.search_space.layer_counts))
+        layers = min(self.search_space.layer_counts)
+        self.evaluation.check_score(layers, self.model.likelihood)
         for layers in self.search_space.layer_counts:
             self.model.check_layers(layers)
         allowed = metric_names(self)

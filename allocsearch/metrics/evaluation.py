@@ -12,6 +12,8 @@ from torch import Tensor
 
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.auroc import auroc, best_score
+from allocsearch.metrics.evidence import Evidence, collect_evidence
+from allocsearch.metrics.finite import check_finite
 from allocsearch.metrics.information import (
     InformationBracket,
     active_units,
@@ -22,7 +24,7 @@ from allocsearch.metrics.information import (
 from allocsearch.metrics.invariants import broken_invariants
 from allocsearch.metrics.mixture import component_log_density
 from allocsearch.metrics.reverse import LayerDraws, least_examples, reverse_log_density
-from allocsearch.metrics.scores import Evidence, collect_evidence, score_all
+from allocsearch.metrics.scorer import Passes, Scorer
 from allocsearch.models.gaussian import Latent
 from allocsearch.models.hvae import HVAE
 
@@ -43,6 +45,7 @@ class Settings:
         score_samples: Draws of the latents per example, for the OOD scores.
         batch_size: Examples in one pass.
         seed: Seed of binarisation and latents.
+        regret_steps: As `Passes`.
     """
 
     score: str
@@ -50,6 +53,13 @@ class Settings:
     score_samples: int
     batch_size: int
     seed: int
+    regret_steps: int = 0
+
+    @property
+    def passes(self) -> Passes:
+        """Those of the OOD scores."""
+        seed = self.seed * 2 + _SCORES
+        return Passes(self.score_samples, self.batch_size, seed, self.regret_steps)
 
 
 @dataclass(frozen=True)
@@ -69,10 +79,6 @@ class Measurement:
     scores: Mapping[str, Mapping[str, Tensor]]
 
 
-class NotFiniteError(RuntimeError):
-    """A metric of a model is NaN or infinite."""
-
-
 def measure(
     model: HVAE, data: SearchData, settings: Settings, on_batch: Callable[[], None] = lambda: None
 ) -> Measurement:
@@ -80,34 +86,26 @@ def measure(
 
     Args:
         model: A trained model, in eval mode.
-        data: The data of the search; its training part is read for the marginal model alone.
+        data: The data of the search; its training part is what scores and shares refer to.
         settings: How.
         on_batch: Called before every pass; what it raises ends the work.
 
     Raises:
         NotFiniteError: If a metric is NaN or infinite.
     """
-
-    def evidence(values: Tensor) -> Evidence:
-        return collect_evidence(
-            model,
-            values,
-            settings.score_samples,
-            settings.batch_size,
-            settings.seed * 2 + _SCORES,
-            on_batch,
-        )
-
-    held_out = evidence(data.validation.values)
-    scores = {"validation": score_all(held_out)}
-    for dataset in data.ood_validation:
-        scores[dataset.name] = score_all(evidence(dataset.values))
-        _check_finite(
-            {f"{key} of {dataset.name}": float(v.sum()) for key, v in scores[dataset.name].items()}
-        )
+    how = settings.passes
+    held_out = collect_evidence(
+        model, data.validation.values, how.samples, how.batch_size, how.seed, on_batch
+    )
     metrics = _bound_metrics(held_out, model.likelihood.features)
-    # A model that diverged at its last step is found before its information is computed.
-    _check_finite(metrics)
+    # A model that diverged at its last step is found before anything is fitted to it.
+    check_finite(metrics)
+    scorer = Scorer.fit(model, data.train.values, how, on_batch)
+    scores = {"validation": scorer.score(data.validation.values, on_batch, held_out)}
+    for dataset in data.ood_validation:
+        scores[dataset.name] = scorer.score(dataset.values, on_batch)
+    for name, found in scores.items():
+        check_finite({f"{key} of {name}": float(each.sum()) for key, each in found.items()})
     total_rate = held_out.kl.sum(1)
     x, layers = _draw_layers(model, data.validation.values, settings, on_batch)
     metrics |= _explained_shares(model, data.train.values, x, settings.batch_size, held_out)
@@ -134,14 +132,8 @@ def measure(
             metrics |= {f"auroc.{name}.{key}": value for key, value in table.items()}
         metrics["auroc"] = fmean(aurocs[name][score] for name in ood)
         metrics["auroc_worst"] = min(aurocs[name][score] for name in ood)
-    _check_finite(metrics)
+    check_finite(metrics)
     return Measurement(metrics, score, broken, scores)
-
-
-def _check_finite(metrics: Mapping[str, float]) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise NotFiniteError(f"{name} is {value} on validation data")
 
 
 def _bound_metrics(evidence: Evidence, features: int) -> dict[str, float]:

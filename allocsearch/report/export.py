@@ -78,7 +78,7 @@ class ExportedAllocation(Section):
         if parsed.dims != self.dims:
             message = f"found {[*self.dims]}; allocation {self.allocation} has other dims"
             raise mistake("dims", message)
-        self.evaluation.check_score(parsed.layers)
+        self.evaluation.check_score(parsed.layers, self.model.likelihood)
         return self
 
     @property

@@ -18,7 +18,8 @@ import torch
 from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData
-from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
+from allocsearch.metrics.evaluation import Measurement, Settings, measure
+from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.storage import write_atomically
@@ -140,6 +141,7 @@ def _settings(evaluation: EvaluationSection, seed: int) -> Settings:
         score_samples=evaluation.score_samples,
         batch_size=evaluation.batch_size,
         seed=seed,
+        regret_steps=evaluation.regret_steps,
     )
 
 

@@ -11,7 +11,8 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import SearchData
-from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
+from allocsearch.metrics.evaluation import Measurement, Settings, measure
+from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 

@@ -20,7 +20,8 @@ from allocsearch.config import (
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.digits import read_digits
 from allocsearch.data.splits import SearchData
-from allocsearch.metrics.evaluation import Measurement, NotFiniteError, Settings, measure
+from allocsearch.metrics.evaluation import Measurement, Settings, measure
+from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import INFERENCE_KINDS, build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import train

@@ -1,0 +1,116 @@
+"""The passes over a data set that every OOD score is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from allocsearch.metrics.complexity import complexity
+from allocsearch.models.hvae import HVAE
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the passes over a data set gave, over S draws of the latents of each example.
+
+    Attributes:
+        log_likelihood: log p(x | z) with the k lowest latents at the mode of their prior,
+            k = 0, ..., L - 1, mean over the draws, nats, `(n, L)`.
+        importance: Importance-weighted L^{>k}, log of the mean over the draws of p / q, nats,
+            `(n, L)`.
+        kl: Drawn KL term of each layer, log q - log p, bottom to top, nats, `(n, L)`.
+        divergence: KL divergence of each layer in closed form at the drawn layers that its
+            posterior depends on, bottom to top, nats, `(n, L)`. Its noise is far smaller than
+            that of the drawn terms; their sum over layers, unlike that of the drawn terms, is
+            not the rate of the ELBO.
+        complexity: Code lengths of the stored example under general compressors, nats, `(n, 2)`;
+            `(n, 0)` where they were not asked for.
+
+    Reference: Burda et al. (2016), equation 8, of `importance`.
+    """
+
+    log_likelihood: Tensor
+    importance: Tensor
+    kl: Tensor
+    divergence: Tensor
+    complexity: Tensor
+
+    @property
+    def layers(self) -> int:
+        """L."""
+        return self.kl.shape[1]
+
+    def bound(self, k: int) -> Tensor:
+        """L^{>k}, nats, `(n,)`; the ELBO for k = 0."""
+        return self.log_likelihood[:, k] - self.kl[:, k:].sum(1)
+
+
+def evidence_of_batch(
+    model: HVAE,
+    values: Tensor,
+    samples: int,
+    generator: torch.Generator,
+    *,
+    compressed: bool = False,
+) -> Evidence:
+    """The evidence of one batch, in as many passes as there are layers.
+
+    Args:
+        model: A trained model, in eval mode.
+        values: Stored examples, `(batch, *shape)`.
+        samples: S, draws of the latents for each example.
+        generator: Of binarisation and latents.
+        compressed: Whether to measure the complexity; the values are uint8.
+    """
+    with torch.inference_mode():
+        x = model.likelihood.prepare(values, generator)
+        latents = model.infer(x, model.draw_noise(len(x), generator, samples))
+        passes = [model.bound_terms(x, latents, k) for k in range(model.allocation.layers)]
+        closed = [z.analytic_kl(prior) for z, prior in zip(latents, passes[0].priors, strict=True)]
+        weights = torch.stack([terms.bound() for terms in passes], -1)
+        return Evidence(
+            log_likelihood=torch.stack([terms.log_likelihood.mean(0) for terms in passes], 1),
+            importance=torch.logsumexp(weights, 0) - math.log(samples),
+            kl=torch.stack([kl.sum(-1).mean(0) for kl in passes[0].kl], 1),
+            # The layer that is drawn first has the same closed form for all draws.
+            divergence=torch.stack(
+                [kl.sum(-1).expand(samples, len(x)).mean(0) for kl in closed], 1
+            ),
+            complexity=complexity(values) if compressed else torch.empty(len(x), 0),
+        )
+
+
+def collect_evidence(
+    model: HVAE,
+    values: Tensor,
+    samples: int,
+    batch_size: int,
+    seed: int,
+    on_batch: Callable[[], None] = lambda: None,
+) -> Evidence:
+    """The evidence of a whole data set; complexity is measured where the values are bytes.
+
+    Args:
+        model: A trained model, in eval mode.
+        values: Stored examples, `(n, *shape)`.
+        samples: S, draws of the latents for each example.
+        batch_size: Examples in one pass.
+        seed: Seed of binarisation and latents.
+        on_batch: Called before every pass; what it raises ends the work.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    compressed = values.dtype == torch.uint8
+    parts: list[Evidence] = []
+    for batch in torch.split(values, batch_size):
+        on_batch()
+        parts.append(evidence_of_batch(model, batch, samples, generator, compressed=compressed))
+    return Evidence(
+        **{
+            field.name: torch.cat([getattr(part, field.name) for part in parts])
+            for field in fields(Evidence)
+        }
+    )
