@@ -213,7 +213,8 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
         Panel(
             "validation",
             "AUROC on each set",
-            f"A mark for each of {over}. The wider a set spreads them, the more it tells.",
+            f"A mark for each of {over}; boxes show median and quartiles. The wider a set spreads "
+            "the marks, the more it tells.",
             "Strips of the AUROC of all allocations, one for each OOD validation set. A table "
             "with the numbers follows.",
             auroc_strips(check),

@@ -44,14 +44,14 @@ def proxy_warnings(check: ProxyCheck) -> tuple[str, ...]:
         # Of two sets that contradict each other nothing tells which one misleads.
         lines.append(
             f"OOD validation sets {unsaturated[0]} and {unsaturated[1]} contradict each other: "
-            f"Kendall's tau of their AUROC is {tau_text(contradicting[0].others)}. Keep the one "
-            "that is more like the OOD data you expect."
+            f"Kendall's tau of their AUROC is {tau_text(contradicting[0].others)}, 95 % "
+            "bootstrap. Keep the one that is more like the OOD data you expect."
         )
     else:
         lines += [
             f"OOD validation set {entry.name} contradicts the others: Kendall's tau with their "
-            f"mean AUROC is {tau_text(entry.others)}. Drop it, or the others if it is "
-            "the one that is like the OOD data you expect."
+            f"mean AUROC is {tau_text(entry.others)}, 95 % bootstrap. Drop it, or the "
+            "others if it is the one that is like the OOD data you expect."
             for entry in contradicting
         ]
     return tuple(lines)

@@ -242,6 +242,7 @@ def test_terminal_shows_spreads_taus_and_warnings():
 
 def test_one_set_is_compared_with_none_but_can_be_saturated():
     assert proxy_lines(judged({"a": WIDE})) == ()
+    assert proxy_lines(judged({"a": EASY[:4]})) == ()
     (line,) = proxy_lines(judged({"a": EASY}))
     assert line.startswith("Warning: OOD validation set a is saturated")
     made, omitted = panels(judged({"a": EASY}))
