@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from allocsearch.config.resolved import StudyConfig
 
 
+# Of the score behind `auroc`, for each OOD validation set.
+_DETECTION = ("auroc_low", "auroc_high", "aupr_ood", "aupr_id", "fpr80", "fpr95")
+
+
 def score_names(layers: int, *, compressed: bool = True, regret: bool = False) -> tuple[str, ...]:
     """The OOD scores of a model with `layers` layers (larger is more OOD).
 
@@ -37,8 +41,9 @@ def metric_names(config: StudyConfig) -> tuple[str, ...]:
     names += [f"distortion_skip_{k}" for k in range(1, layers)]
     names += [f"explained_skip_{k}" for k in range(layers)]
     if config.data.ood_validation:
-        names += ["auroc", "auroc_worst"]
+        names += ["auroc", "auroc_low", "auroc_high", "auroc_worst"]
     scores = config.evaluation.score_names(layers, config.model.likelihood)
     for entry in config.data.ood_validation:
         names += [f"auroc.{entry.title}.{score}" for score in scores]
+        names += [f"{metric}.{entry.title}" for metric in _DETECTION]
     return tuple(names)

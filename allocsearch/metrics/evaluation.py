@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.auroc import auroc, best_score
+from allocsearch.metrics.detection import detection
 from allocsearch.metrics.evidence import Evidence, collect_evidence
 from allocsearch.metrics.finite import check_finite
 from allocsearch.metrics.information import (
@@ -21,6 +22,7 @@ from allocsearch.metrics.information import (
     information_bracket,
     retention,
 )
+from allocsearch.metrics.intervals import auroc_interval
 from allocsearch.metrics.invariants import broken_invariants
 from allocsearch.metrics.mixture import component_log_density
 from allocsearch.metrics.reverse import LayerDraws, least_examples, reverse_log_density
@@ -132,8 +134,32 @@ def measure(
             metrics |= {f"auroc.{name}.{key}": value for key, value in table.items()}
         metrics["auroc"] = fmean(aurocs[name][score] for name in ood)
         metrics["auroc_worst"] = min(aurocs[name][score] for name in ood)
+        metrics |= _detection_metrics(
+            scores["validation"][score], {name: scores[name][score] for name in ood}
+        )
     check_finite(metrics)
     return Measurement(metrics, score, broken, scores)
+
+
+def _detection_metrics(held_out: Tensor, ood: Mapping[str, Tensor]) -> dict[str, float]:
+    """AUPR, false-positive rates and 95 % intervals of AUROCs for one score.
+
+    The intervals are over the choice of examples, for this training and this score: they count
+    neither what another seed gives nor that the score may be the best one on these examples.
+
+    Args:
+        held_out: Scores of ID examples, `(n,)`.
+        ood: Scores of the examples of each OOD validation set, `(m,)`.
+    """
+    low, high = auroc_interval(held_out, *ood.values())
+    metrics = {"auroc_low": float(low), "auroc_high": float(high)}
+    for name, scores in ood.items():
+        low, high = auroc_interval(held_out, scores)
+        metrics |= {f"auroc_low.{name}": float(low), f"auroc_high.{name}": float(high)}
+        found = asdict(detection(held_out, scores))
+        # The AUROC itself is recorded for every score.
+        metrics |= {f"{key}.{name}": v for key, v in found.items() if key != "auroc"}
+    return metrics
 
 
 def _bound_metrics(evidence: Evidence, features: int) -> dict[str, float]:

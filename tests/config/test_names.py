@@ -17,6 +17,7 @@ def test_metrics_and_scores_by_name(study):
     assert len(set(names)) == len(names)
     assert "auroc.inversion.llr_2" in names
     assert "bits_per_dim" in names
+    assert {"auroc_low", "auroc_high.inversion", "fpr95.inversion"} <= set(names)
     assert "auroc.inversion.llr_3" not in names
     for name in names:
         load(study, [f"study.objectives=['max:{name}']"])

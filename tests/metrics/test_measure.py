@@ -20,8 +20,10 @@ from allocsearch.config import (
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.digits import read_digits
 from allocsearch.data.splits import SearchData
+from allocsearch.metrics.detection import detection
 from allocsearch.metrics.evaluation import Measurement, Settings, measure
 from allocsearch.metrics.finite import NotFiniteError
+from allocsearch.metrics.intervals import auroc_interval
 from allocsearch.models.build import INFERENCE_KINDS, build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.loop import train
@@ -171,6 +173,24 @@ def test_auto_takes_the_best_mean_and_auroc_is_that_mean(measurement: Measuremen
     assert fmean(best) == max(fmean(table) for table in tables.values())
     assert metrics["auroc"] == fmean(best)
     assert metrics["auroc_worst"] == min(best)
+
+
+def test_detection_metrics_are_those_of_the_score_behind_auroc(measurement: Measurement) -> None:
+    assert measurement.score is not None
+    held_out, *ood = (
+        measurement.scores[name][measurement.score]
+        for name in ("validation", "inverted", "turned")
+    )
+    for name, scores in zip(("inverted", "turned"), ood, strict=True):
+        expected = dataclasses.asdict(detection(held_out, scores))
+        low, high = map(float, auroc_interval(held_out, scores))
+        expected |= {"auroc_low": low, "auroc_high": high}
+        assert low <= expected.pop("auroc") <= high
+        for key, value in expected.items():
+            assert measurement.metrics[f"{key}.{name}"] == value
+    found = tuple(measurement.metrics[f"auroc_{end}"] for end in ("low", "high"))
+    assert found == tuple(map(float, auroc_interval(held_out, *ood)))
+    assert found[0] < measurement.metrics["auroc"] < found[1]
 
 
 @pytest.mark.parametrize("score", ["negative_elbo", "kl_3"])
