@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 from allocsearch.config import Objective
 from allocsearch.report import theme
 from allocsearch.report.front import losses, non_dominated
-from allocsearch.report.labels import metric_label
+from allocsearch.report.labels import interval_text, metric_label
 
 _GROUPS = (
     ("dominated", theme.DOMINATED, 7, "circle", 0.75),
@@ -49,7 +49,7 @@ def pareto_pair(frame: pd.DataFrame, x: Objective, y: Objective) -> go.Figure:
                 x=part[x.metric],
                 y=part[y.metric],
                 hovertemplate=_hover([x.metric, y.metric], "xy"),
-                **_markers(name, part, rank),
+                **_markers(name, part, rank, [x.metric, y.metric]),
             )
         )
     figure.update_layout(
@@ -73,7 +73,7 @@ def pareto_3d(
     rows = _finite(frame, metrics)
     figure = go.Figure()
     for rank, (name, part) in enumerate(_groups(rows)):
-        markers = _markers(name, part, rank)
+        markers = _markers(name, part, rank, metrics)
         # Points in space look larger than points on paper.
         markers["marker"] = {**markers["marker"], "size": markers["marker"]["size"] * 0.6}
         figure.add_trace(
@@ -134,7 +134,7 @@ def metric_by_ratio(
                 x=part["ratio"],
                 y=part[metric],
                 hovertemplate=_hover(["ratio", metric], "xy"),
-                **_markers(name, part, rank),
+                **_markers(name, part, rank, [metric]),
             )
         )
     figure.add_vline(x=1.0, line={"color": theme.MUTED, "width": 1, "dash": "dot"})
@@ -213,13 +213,16 @@ def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, part) for name, part in groups if len(part)]
 
 
-def _markers(name: str, part: pd.DataFrame, rank: int) -> dict[str, Any]:
+def _markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -> dict[str, Any]:
     color, size, symbol, opacity = next(rest for label, *rest in _GROUPS if label == name)
     return {
         "name": name,
         "mode": "markers",
         "legendrank": 1000 - rank,
-        "customdata": part[["allocation", "number"]].to_numpy(dtype=object).tolist(),
+        "customdata": [
+            [row["allocation"], row["number"], _intervals(row, metrics)]
+            for row in part.to_dict("records")
+        ],
         "marker": {"color": color, "size": size, "symbol": symbol, "opacity": opacity},
     }
 
@@ -227,7 +230,13 @@ def _markers(name: str, part: pd.DataFrame, rank: int) -> dict[str, Any]:
 def _hover(metrics: Sequence[str], axes: str) -> str:
     lines = [f"{metric_label(m)}: %{{{a}:.4g}}" for m, a in zip(metrics, axes, strict=True)]
     first = "<b>%{customdata[0]}</b> (trial %{customdata[1]})"
-    return "<br>".join([first, *lines]) + "<extra></extra>"
+    return "<br>".join([first, *lines]) + "%{customdata[2]}<extra></extra>"
+
+
+def _intervals(row: Mapping[Any, Any], metrics: Sequence[str]) -> str:
+    """A line for each of a trial's metrics that has a 95 % interval."""
+    found = [(metric_label(metric), interval_text(metric, row)) for metric in metrics]
+    return "".join(f"<br>{label}, 95 %: {text}" for label, text in found if text)
 
 
 def _better(objective: Objective) -> str:

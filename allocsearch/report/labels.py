@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 _LAYERED = re.compile(r"(rate|information|active_units)_([0-9]+)")
 _SKIPPING = re.compile(r"(distortion|explained)_skip_([0-9]+)")
 _NATS = ("retention", "elbo", "distortion", "rate", "information")
-_NAMES = {"elbo": "ELBO", "auroc": "AUROC", "auroc_worst": "AUROC, worst set"}
+_NAMES = {
+    "elbo": "ELBO",
+    "auroc": "AUROC",
+    "auroc_worst": "AUROC, worst set",
+    "auroc_low": "AUROC, lower end (95 %)",
+    "auroc_high": "AUROC, upper end (95 %)",
+    "aupr_ood": "AUPR, OOD positive",
+    "aupr_id": "AUPR, ID positive",
+    "fpr80": "FPR at 80 % TPR",
+    "fpr95": "FPR at 95 % TPR",
+}
 
 
 def metric_unit(metric: str) -> str | None:
@@ -28,6 +39,9 @@ def metric_name(metric: str) -> str:
         return f"{what}, z_{skipping[2]} and below from the prior" if skipping[2] != "0" else what
     if metric.startswith("auroc."):
         return ", ".join(["AUROC", *metric.split(".")[1:]])
+    kind, dot, dataset = metric.partition(".")
+    if dot and kind in _NAMES:
+        return f"{_NAMES[kind]}, {dataset}"
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
@@ -41,6 +55,25 @@ def with_unit(metric: str, value: float) -> str:
     """A value with its unit, `9.81 nats`, where it has one."""
     unit = metric_unit(metric)
     return " ".join([format_metric(metric, value), *([unit] if unit else [])])
+
+
+def interval_text(metric: str, metrics: Mapping[str, float]) -> str | None:
+    """The 95 % interval of a metric, `0.928-0.955`, or None where it has not been recorded.
+
+    Args:
+        metric: Name of the metric.
+        metrics: Values by name, among them the ends, `auroc_low` and `auroc_high` of `auroc`.
+    """
+    ends = [metrics.get(f"{metric}_{end}") for end in ("low", "high")]
+    if any(end is None or math.isnan(end) for end in ends):
+        return None
+    return "-".join(format_metric(metric, end) for end in ends)
+
+
+def with_interval(text: str, metric: str, metrics: Mapping[str, float]) -> str:
+    """The text of a metric's value and its 95 % interval, `0.942 (0.928-0.955)`, if it has one."""
+    interval = interval_text(metric, metrics)
+    return text if interval is None else f"{text} ({interval})"
 
 
 def format_metric(metric: str, value: float | None) -> str:

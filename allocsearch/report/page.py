@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,14 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.report import theme
 from allocsearch.report.front import comparable, knee, losses, pareto_front
-from allocsearch.report.labels import format_duration, format_metric, metric_label, metric_name
+from allocsearch.report.labels import (
+    format_duration,
+    format_metric,
+    interval_text,
+    metric_label,
+    metric_name,
+    with_interval,
+)
 from allocsearch.report.panels import panels
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import export_command, front_text, progress_text
@@ -122,8 +129,10 @@ def recommendation(record: StudyRecord) -> Recommendation | None:
     cost = losses([member.values for member in front], objectives)
     standings = tuple(
         Standing(
-            metric_label(objective.metric),
-            format_metric(objective.metric, trial.values[i]),
+            _label(objective.metric, [trial.metrics]),
+            with_interval(
+                format_metric(objective.metric, trial.values[i]), objective.metric, trial.metrics
+            ),
             format_metric(objective.metric, front[int(cost[:, i].argmin())].values[i]),
             format_metric(objective.metric, front[int(cost[:, i].argmax())].values[i]),
         )
@@ -161,9 +170,17 @@ def _rows(record: StudyRecord, frame: pd.DataFrame) -> tuple[tuple[str, ...], li
     """Header and rows of the table of trials: what tells them apart; the CSV has the rest."""
     objectives = [objective.metric for objective in record.config.study.parsed_objectives]
     metrics = [m for m in dict.fromkeys([*objectives, "elbo", "auroc_worst"]) if m in frame]
-    header = ("trial", "allocation", "ratio", *map(metric_label, metrics), "time", "state")
     # Plain dicts: a data frame's rows cost a thousand times more to walk through.
-    return header, [_row(values, metrics) for values in frame.to_dict("records")]
+    rows = frame.to_dict("records")
+    labels = [_label(metric, rows) for metric in metrics]
+    header = ("trial", "allocation", "ratio", *labels, "time", "state")
+    return header, [_row(values, metrics) for values in rows]
+
+
+def _label(metric: str, rows: Sequence[Mapping[Any, Any]]) -> str:
+    """A metric as it reads above values that have an interval in some of the rows."""
+    label = metric_label(metric)
+    return f"{label} (95 %)" if any(interval_text(metric, row) for row in rows) else label
 
 
 def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:
@@ -172,7 +189,10 @@ def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:
         Cell(str(values["number"]), values["number"]),
         Cell("" if pd.isna(allocation) else allocation),
         _number(values["ratio"], "" if pd.isna(allocation) else f"{values['ratio']:.2f}"),
-        *(_number(values[m], format_metric(m, values[m])) for m in metrics),
+        *(
+            _number(values[m], with_interval(format_metric(m, values[m]), m, values))
+            for m in metrics
+        ),
         _number(values["duration_s"], format_duration(values["duration_s"])),
         Cell(values["state"]),
     )

@@ -12,7 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from allocsearch.report.front import comparable, knee, pareto_front
-from allocsearch.report.labels import format_duration, metric_name, with_unit
+from allocsearch.report.labels import (
+    format_duration,
+    interval_text,
+    metric_name,
+    with_interval,
+    with_unit,
+)
 from allocsearch.report.proxy import proxy_check
 from allocsearch.report.proxy_text import proxy_lines, warning_lines
 from allocsearch.search.records import State, StudyRecord, TrialRecord
@@ -88,10 +94,19 @@ def _front_table(
     metrics = [objective.metric for objective in record.config.study.parsed_objectives]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("allocation", no_wrap=True)
-    for name in ("ratio", *map(metric_name, metrics), "trial"):
+    names = [
+        f"{metric_name(metric)} (95 %)"
+        if any(interval_text(metric, trial.metrics) for trial in front)
+        else metric_name(metric)
+        for metric in metrics
+    ]
+    for name in ("ratio", *names, "trial"):
         table.add_column(name, justify="right")
     for trial in front:
-        values = [with_unit(m, v) for m, v in zip(metrics, trial.values, strict=True)]
+        values = [
+            with_interval(with_unit(metric, value), metric, trial.metrics)
+            for metric, value in zip(metrics, trial.values, strict=True)
+        ]
         ratio = f"{trial.allocation.ratio:.2f}" if trial.allocation else ""
         row = [str(trial.allocation or ""), ratio, *values, str(trial.number)]
         table.add_row(*row, style="bold" if trial is chosen else "")
@@ -122,10 +137,12 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
         return (*lines, "no front yet: no trial is complete")
     chosen = knee(front, study.parsed_objectives)
     lines.append(front_text(record))
+    metrics = [objective.metric for objective in study.parsed_objectives]
     for trial in front:
+        texts = map(with_unit, metrics, trial.values)
         values = ", ".join(
-            f"{metric_name(objective.metric)} {with_unit(objective.metric, value)}"
-            for objective, value in zip(study.parsed_objectives, trial.values, strict=True)
+            f"{metric_name(metric)} {with_interval(text, metric, trial.metrics)}"
+            for metric, text in zip(metrics, texts, strict=True)
         )
         marks = ["knee"] if trial is chosen else []
         marks += [f"predicted {trial.warm_start}"] if trial.warm_start else []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def _traces(figure):
 
 
 def _numbers(trace):
-    return [number for _, number in trace.customdata]
+    return [number for _, number, _ in trace.customdata]
 
 
 def test_pair_shows_every_complete_trial_once_in_its_group(study):
@@ -32,7 +34,7 @@ def test_pair_shows_every_complete_trial_once_in_its_group(study):
     complete = {trial.number for trial in study.complete}
     assert set(_numbers(traces["dominated"])) == complete - front
     for name in ("recommended", "front", "dominated"):
-        for allocation, number, x, y in (
+        for allocation, number, _, x, y in (
             (*custom, x, y)
             for custom, x, y in zip(
                 traces[name].customdata, traces[name].x, traces[name].y, strict=True
@@ -41,6 +43,19 @@ def test_pair_shows_every_complete_trial_once_in_its_group(study):
             trial = study.trials[number]
             assert allocation == str(trial.allocation)
             assert (x, y) == (trial.metrics["retention"], trial.metrics["attenuation"])
+
+
+def test_hovering_shows_the_interval_of_a_trial_that_has_one(study):
+    first, *others = study.trials
+    ends = {"auroc_low": 0.625, "auroc_high": 0.75}
+    known = dataclasses.replace(first, metrics={**first.metrics, **ends})
+    figure = pareto_pair(
+        trials_frame(dataclasses.replace(study, trials=(known, *others))), RETENTION, AUROC
+    )
+    lines = {n: text for trace in figure.data[1:] for _, n, text in trace.customdata}
+    assert lines.pop(first.number) == "<br>AUROC, 95 %: 0.625-0.750"
+    assert set(lines.values()) == {""}
+    assert all("%{customdata[2]}" in trace.hovertemplate for trace in figure.data[1:])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from allocsearch.report.labels import format_duration, format_metric, metric_label
+from allocsearch.report.labels import (
+    format_duration,
+    format_metric,
+    interval_text,
+    metric_label,
+    with_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +25,10 @@ from allocsearch.report.labels import format_duration, format_metric, metric_lab
         ("explained_skip_0", "explained share"),
         ("explained_skip_1", "explained share, z_1 and below from the prior"),
         ("auroc.Omniglot.llr_1", "AUROC, Omniglot, llr_1"),
+        ("auroc_low", "AUROC, lower end (95 %)"),
+        ("auroc_high.v1.5", "AUROC, upper end (95 %), v1.5"),
+        ("aupr_id.Omniglot", "AUPR, ID positive, Omniglot"),
+        ("fpr95.Omniglot", "FPR at 95 % TPR, Omniglot"),
     ],
 )
 def test_labels(metric, label):
@@ -53,3 +63,11 @@ def test_values(metric, value, text):
 )
 def test_durations(seconds, text):
     assert format_duration(seconds) == text
+
+
+def test_a_value_has_its_interval_where_both_ends_are_known():
+    metrics = {"auroc": 0.9425, "auroc_low": 0.928, "auroc_high": 0.9551, "elbo": 1.0}
+    assert interval_text("auroc", metrics) == "0.928-0.955"
+    assert with_interval("0.943", "auroc", metrics) == "0.943 (0.928-0.955)"
+    assert with_interval("1.00 nats", "elbo", metrics) == "1.00 nats"
+    assert interval_text("auroc", {**metrics, "auroc_high": math.nan}) is None

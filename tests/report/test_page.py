@@ -99,6 +99,18 @@ def test_page_has_every_part(study, page):
         assert str(trial.allocation) in page.text
 
 
+def test_an_auroc_is_shown_with_the_interval_that_was_recorded(study, page):
+    assert "95 %)" not in page.text
+    knee = pick(study, "knee")
+    ends = {"auroc_low": 0.125, "auroc_high": 0.875}
+    known = dataclasses.replace(knee, metrics={**knee.metrics, **ends})
+    trials = tuple(known if t.number == knee.number else t for t in study.trials)
+    other = _Page(render_page(dataclasses.replace(study, trials=trials)))
+    # The first screen, the table of the front and that of all trials.
+    assert other.text.count(f"{knee.metrics['auroc']:.3f} (0.125-0.875)") == 3
+    assert other.text.count("AUROC (95 %)") == 3
+
+
 def test_what_failed_cannot_inject(study, page):
     assert "loss is <script>nan</script>" in page.text
     assert not any(text == "nan" for _, text in page.scripts)

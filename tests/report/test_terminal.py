@@ -49,6 +49,24 @@ def test_summary_of_a_study(study, width):
     ]
 
 
+def test_values_have_the_intervals_that_were_recorded(study):
+    def recorded(trial):
+        auroc = trial.metrics["auroc"]
+        ends = {"auroc_low": auroc - 0.02, "auroc_high": auroc + 0.01}
+        return dataclasses.replace(trial, metrics={**trial.metrics, **ends})
+
+    trials = tuple(recorded(t) if t.state == "complete" else t for t in study.trials)
+    record = dataclasses.replace(study, trials=trials)
+    knee = pick(record, "knee")
+    auroc = knee.metrics["auroc"]
+    text = f"{auroc:.3f} ({auroc - 0.02:.3f}-{auroc + 0.01:.3f})"
+    lines = _printed(summary(record))
+    assert "AUROC (95 %)" in lines[1]
+    assert "retention (95 %)" not in lines[1]
+    assert [text in line for line in lines if line.startswith(f"{knee.allocation} ")] == [True]
+    assert [f"AUROC {text}" in x for x in status_lines(record) if x.endswith("(knee)")] == [True]
+
+
 def test_command_is_quoted_for_the_shell(study):
     record = dataclasses.replace(study, folder=Path("my runs/a b"))
     assert any("allocsearch export 'my runs/a b' --pick" in x for x in _printed(summary(record)))
