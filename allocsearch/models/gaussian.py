@@ -12,6 +12,11 @@ from torch.nn import functional
 _LOG_VAR_LIMIT = 20.0
 
 
+def full_precision(products: Tensor) -> Tensor:
+    """What a product in bfloat16 gives as float32: densities are not computed in less."""
+    return products.float() if products.dtype == torch.bfloat16 else products
+
+
 @dataclass(frozen=True)
 class Gaussian:
     """A diagonal Gaussian.
@@ -27,7 +32,7 @@ class Gaussian:
     @classmethod
     def from_parameters(cls, parameters: Tensor) -> Gaussian:
         """The Gaussian that a head gives: means, then log variances, `(..., batch, 2 d_l)`."""
-        mean, log_var = parameters.chunk(2, dim=-1)
+        mean, log_var = full_precision(parameters).chunk(2, dim=-1)
         # Inputs unlike any of the training can ask for variances that overflow.
         return cls(mean, log_var.clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT))
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection
 from allocsearch.models.blocks import Blocks, build_blocks
-from allocsearch.models.gaussian import Gaussian, Latent
+from allocsearch.models.gaussian import Gaussian, Latent, full_precision
 from allocsearch.models.likelihoods import build_likelihood
 
 
@@ -209,7 +209,7 @@ class HVAE(nn.Module, ABC):
     def _decode(
         self, priors: tuple[Gaussian | None, ...], latents: tuple[Tensor, ...], hidden: Tensor
     ) -> Generation:
-        return Generation(priors, latents, self.output(hidden))
+        return Generation(priors, latents, full_precision(self.output(hidden)))
 
     def bound_terms(
         self, x: Tensor, latents: Sequence[Latent], skip: int = 0, *, analytic: bool = False

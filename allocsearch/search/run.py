@@ -28,6 +28,7 @@ from allocsearch.search.identity import is_dead
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
 from allocsearch.search.records import StudyRecord, read_study
+from allocsearch.search.resources import check_resources
 from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
@@ -90,6 +91,7 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
             f"data.validation_size: found {len(data.validation)} examples; allowed: more than "
             f"{widest}, the widest layer, to estimate its covariance"
         )
+    check_resources(config, data)
     # What an existing run goes on with is written once that run is known to be possible.
     if not started:
         write_atomically(folder / CONFIG_NAME, config.to_toml())

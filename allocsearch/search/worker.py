@@ -32,11 +32,11 @@ from allocsearch.search.records import (
     SCORE,
     SEED,
 )
+from allocsearch.search.resources import population_size
 from allocsearch.search.slots import STOPPED, claim, fail, requeue
 from allocsearch.search.storage import open_study
 from allocsearch.spaces import Space, build_space
 from allocsearch.training.loop import Epoch
-from allocsearch.training.population import population_size
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def work(
     """
     space = build_space(config.search_space)
     identity = own_identity()
-    together = population_size(config.training)
+    together = population_size(config, data)
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
         while (trial := claim(study, config, identity, folder)) is not None:

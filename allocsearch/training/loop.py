@@ -113,7 +113,7 @@ def train(
 
     Args:
         model: The model, on the CPU.
-        values: Training examples, `(n, *shape)`, uint8.
+        values: Training examples, `(n, *shape)`.
         section: Length, batches, optimiser, schedules, and where and how it is computed.
         seed: Seed of the order of the examples, their binarisation and the latents' noise.
         on_epoch: Called after every epoch.
@@ -143,10 +143,7 @@ def _train(
 ) -> tuple[Epoch, ...]:
     """Train a model where it lies, on examples that lie there too; see `train`."""
     device = values.device
-    source = Randomness(section, seed)
-    batches = source.batches
-    if device.type != "cpu":
-        batches = torch.Generator(device).manual_seed(batches.initial_seed())
+    source = Randomness(section, seed, device)
     optimizer = torch.optim.Adam(model.parameters(), lr=section.learning_rate, fused=True)
     parameters = list(model.parameters())
     n = len(values)
@@ -158,11 +155,11 @@ def _train(
     model.train()
     for epoch in range(section.epochs):
         loss_sum, elbo_sum = torch.zeros((), device=device), torch.zeros((), device=device)
-        for step, chosen in enumerate(epoch_batches(n, batch_size, batches)):
+        for step, chosen in enumerate(epoch_batches(n, batch_size, source.batches)):
             on_step()
             progress = (epoch * steps + step) / (section.epochs * steps)
-            x = model.likelihood.prepare(values[chosen], batches)
-            noise = [part.to(device) for part in source.noise(model, batch_size)]
+            x = model.likelihood.prepare(values[chosen], source.batches)
+            noise = source.noise(model, batch_size)
             loss, elbo = batch_loss(x, noise, progress)
             optimizer.zero_grad()
             torch.autograd.backward(loss)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
 from allocsearch.models.masking import embed, extract
+from allocsearch.training.device import device_of, product_precision, products_in
 from allocsearch.training.loop import DivergedError, Epoch, diverged, epoch_batches
 from allocsearch.training.loss import loss_of
 from allocsearch.training.randomness import Randomness
@@ -28,16 +29,9 @@ _SHARED = (
     "gradient_clip",
     "batch_seed",
     "common_noise",
+    "device",
+    "precision",
 )
-
-
-def population_size(section: TrainingSection) -> int:
-    """The candidates that are trained together: `training.population`, `auto` resolved.
-
-    On a CPU `auto` is 1: batched products of masked weights are slower there than one narrow
-    model after the other (benchmarks/RESULTS.md).
-    """
-    return 1 if section.population == "auto" else section.population
 
 
 def train_population(
@@ -53,7 +47,7 @@ def train_population(
     The weights of all candidates stand side by side in tensors with room for the widest layer of
     each level, masked, so that a step of all is one step of batched products. Every candidate
     gets the batches of `training.batch_seed` and its own noise; its results are those of
-    a training alone to within rounding.
+    a training alone to within rounding. `training.compile` is for trainings alone.
 
     Args:
         models: The candidates, alike in all but their dims.
@@ -72,9 +66,11 @@ def train_population(
             number of layers or in what they share.
     """
     _check(models, sections, seeds)
-    population = _Population(models, sections)
+    device = device_of(sections[0])
+    values = values.to(device)
+    population = _Population(models, sections, device)
     optimizer = torch.optim.Adam(population.weights, lr=sections[0].learning_rate, fused=True)
-    sources = [Randomness(*own) for own in zip(sections, seeds, strict=True)]
+    sources = [Randomness(*own, device) for own in zip(sections, seeds, strict=True)]
     batches = sources[0].batches
     n, epochs = len(values), sections[0].epochs
     batch_size = min(sections[0].batch_size, n)
@@ -82,7 +78,7 @@ def train_population(
     histories: list[list[Epoch]] = [[] for _ in models]
     failures: dict[int, DivergedError] = {}
     for epoch in range(1, epochs + 1):
-        loss_sum, elbo_sum = torch.zeros(len(models)), torch.zeros(len(models))
+        loss_sum, elbo_sum = torch.zeros(2, len(models), device=device)
         for step, chosen in enumerate(epoch_batches(n, batch_size, batches)):
             on_step()
             x = models[0].likelihood.prepare(values[chosen], batches)
@@ -116,13 +112,20 @@ class _Population:
         weights: Those of all candidates, stacked, `(K, ...)` each.
     """
 
-    def __init__(self, models: Sequence[HVAE], sections: Sequence[TrainingSection]) -> None:
-        self._models, self._sections = models, sections
+    def __init__(
+        self,
+        models: Sequence[HVAE],
+        sections: Sequence[TrainingSection],
+        device: torch.device,
+    ) -> None:
+        self._models, self._sections, self._device = models, sections, device
+        self._precision = product_precision(sections[0], device)
         sizes = zip(*(model.allocation.dims for model in models), strict=True)
         self._widths = tuple(map(max, sizes))
         self._wide = [type(m)(m.allocation, m.shape, m.section, self._widths) for m in models]
         for model, wide in zip(models, self._wide, strict=True):
             embed(model, wide)
+            wide.to(device)
         self._parameters, self._buffers = stack_module_state(list[nn.Module](self._wide))
         self.weights = list(self._parameters.values())
         layers = range(len(self._widths))
@@ -141,15 +144,19 @@ class _Population:
             noise: For each candidate, for each layer, `(batch, d_l)`.
             progress: Share of the training that is done.
         """
-        weight = torch.tensor([kl_weight(progress, section) for section in self._sections])
-        free = torch.tensor([free_nats(progress, section) for section in self._sections])
+        schedules = [
+            [schedule(progress, section) for section in self._sections]
+            for schedule in (kl_weight, free_nats)
+        ]
+        weight, free = torch.tensor(schedules).to(self._device, non_blocking=True)
         padded = tuple(
             torch.stack([functional.pad(part, (0, width - part.shape[-1])) for part in parts])
             for width, parts in zip(self._widths, zip(*noise, strict=True), strict=True)
         )
-        loss, elbo = self._losses(
-            self._parameters, self._buffers, x, padded, weight, free, self._masks
-        )
+        with products_in(self._precision, self._device):
+            loss, elbo = self._losses(
+                self._parameters, self._buffers, x, padded, weight, free, self._masks
+            )
         return loss, elbo
 
     def _loss(
@@ -171,7 +178,7 @@ class _Population:
         """Hand the weights back to the models, in eval mode."""
         for index, (model, wide) in enumerate(zip(self._models, self._wide, strict=True)):
             wide.load_state_dict({n: w[index].detach() for n, w in self._parameters.items()})
-            extract(wide, model)
+            extract(wide.to("cpu"), model)
             model.eval()
 
 

@@ -9,6 +9,8 @@ from allocsearch.config import TrainingSection
 from allocsearch.data.seeding import generator
 from allocsearch.models.hvae import HVAE
 
+_CPU = torch.device("cpu")
+
 
 class Randomness:
     """Where a training's random numbers come from.
@@ -21,19 +23,26 @@ class Randomness:
     Args:
         section: The training.
         seed: Of the trial.
+        device: Where the numbers are drawn and used; a GPU draws others than a CPU.
 
     Attributes:
         batches: Source of the order of the examples and of their binarisation.
     """
 
-    def __init__(self, section: TrainingSection, seed: int) -> None:
-        self._noise = torch.Generator().manual_seed(seed)
+    def __init__(self, section: TrainingSection, seed: int, device: torch.device = _CPU) -> None:
+        def shared(purpose: str, batch_seed: int) -> torch.Generator:
+            drawn = generator(batch_seed, purpose)
+            if device == _CPU:
+                return drawn
+            return torch.Generator(device).manual_seed(drawn.initial_seed())
+
+        self._noise = torch.Generator(device).manual_seed(seed)
         self._common = section.common_noise
         self.batches = self._noise
         if section.batch_seed is not None:
-            self.batches = generator(section.batch_seed, "batches")
+            self.batches = shared("batches", section.batch_seed)
             if section.common_noise:
-                self._noise = generator(section.batch_seed, "noise")
+                self._noise = shared("noise", section.batch_seed)
 
     def noise(self, model: HVAE, batch: int) -> tuple[Tensor, ...]:
         """Standard normal noise for one step, for each layer `(batch, d_l)`.
@@ -46,5 +55,6 @@ class Randomness:
             return model.draw_noise(batch, self._noise)
         # Drawn for the whole budget in each layer, so that it does not depend on the allocation.
         allocation = model.allocation
-        drawn = torch.randn(allocation.layers, batch, allocation.budget, generator=self._noise)
+        shape = (allocation.layers, batch, allocation.budget)
+        drawn = torch.randn(shape, generator=self._noise, device=self._noise.device)
         return tuple(part[:, :d] for part, d in zip(drawn, allocation.dims, strict=True))

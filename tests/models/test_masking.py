@@ -115,3 +115,51 @@ def test_a_wide_model_of_another_allocation_is_refused() -> None:
 def test_widths_without_room_are_refused(widths: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="have no room for 3-1"):
         build_model(Allocation((3, 1)), (FEATURES,), section("bottom_up", skip=True), 0, widths)
+
+
+CONV = {
+    "blocks": "conv",
+    "channels": 4,
+    "depth": 1,
+    "kernels": [3, 3],
+    "strides": [2, 1],
+}
+
+
+@pytest.mark.parametrize("latents", [["spatial", "spatial"], ["spatial", "dense"], ["dense"]])
+@pytest.mark.parametrize("inference", INFERENCE_KINDS)
+@pytest.mark.parametrize("skip", [True, False])
+def test_masked_maps_compute_what_narrow_ones_do(
+    latents: list[str], inference: str, skip: bool
+) -> None:
+    section = ModelSection.model_validate(
+        {**CONV, "latents": latents, "inference": inference, "skip": skip}
+    )
+    # The map of both layers has 2 x 2 positions.
+    dims, widths = (4, 8), (12, 16)
+    narrow = build_model(Allocation(dims), (4, 4), section, 0).double()
+    wide = build_model(Allocation(dims), (4, 4), section, 1, widths).double()
+    embed(narrow, wide)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randint(0, 2, (BATCH, 16), generator=generator).double()
+    noise = tuple(z.double() for z in wide.draw_noise(BATCH, generator, 2))
+    cut = [z[..., :d] for z, d in zip(noise, dims, strict=True)]
+    latents_wide, latents_narrow = wide.infer(x, noise), narrow.infer(x, cut)
+    for k in range(2):
+        torch.testing.assert_close(
+            wide.bound_terms(x, latents_wide, k).bound(),
+            narrow.bound_terms(x, latents_narrow, k).bound(),
+        )
+    held = build_model(Allocation(dims), (4, 4), section, 5).double()
+    extract(wide, held)
+    for found, expected in zip(held.parameters(), narrow.parameters(), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_a_channel_is_not_cut() -> None:
+    section = ModelSection.model_validate({**CONV, "latents": ["spatial", "dense"]})
+    narrow = build_model(Allocation((4, 2)), (4, 4), section, 0)
+    wide = build_model(Allocation((4, 2)), (4, 4), section, 0, (8, 2))
+    wide.allocation = narrow.allocation = Allocation((6, 2))
+    with pytest.raises(ValueError, match="6 dims are no multiple of 4"):
+        embed(narrow, wide)

@@ -64,6 +64,12 @@ def test_together_and_one_by_one_give_the_same_models(inference: str, skip: bool
     check_equal([SECTION] * 4, inference=inference, skip=skip)
 
 
+def test_convolution_blocks() -> None:
+    conv = {"blocks": "conv", "channels": 3, "kernels": [3], "strides": [2, 1, 1], "hidden": 256}
+    latents = {"latents": ["spatial", "dense", "dense"]}
+    check_equal([SECTION] * 3, ("4-2-1", "8-1-3", "4-4-1"), **conv, **latents)
+
+
 @pytest.mark.parametrize("k", [1, 2])
 def test_any_number_of_candidates(k: int) -> None:
     check_equal([SECTION] * k, TEXTS[:k])

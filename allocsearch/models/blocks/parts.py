@@ -41,10 +41,17 @@ def kept(parts: Sequence[Part], dims: Sequence[int]) -> Tensor:
 
     Returns:
         int64, ascending: of every part of a latent the first ones, of others all.
+
+    Raises:
+        ValueError: If dims do not fill whole steps along the axis.
     """
     runs, start = [], 0
     for part in parts:
-        size = part.size if part.layer is None else dims[part.layer] // part.unit
+        size, rest = part.size, 0
+        if part.layer is not None:
+            size, rest = divmod(dims[part.layer], part.unit)
+        if rest:
+            raise ValueError(f"{dims[part.layer or 0]} dims are no multiple of {part.unit}")
         runs.append(torch.arange(start, start + size))
         start += part.size
     return torch.cat(runs)
