@@ -60,15 +60,15 @@ def test_coverage(truth: float) -> None:
     generator = torch.Generator().manual_seed(0)
     many = torch.randn(2, 200_000, generator=generator)
     expected = asdict(detection(many[0], many[1] + shift))
-    repetitions = 150
+    repetitions = 100
     missed = dict.fromkeys(expected, 0)
     for i in range(repetitions):
         low, high = torch.randn(2, 80, generator=generator)
-        found = detection_intervals(low, high + shift, resamples=200, seed=i)
+        found = detection_intervals(low, high + shift, resamples=150, seed=i)
         for name, (bottom, top) in found.items():
             missed[name] += not bottom <= expected[name] <= top
-    # 5 % are 7.5, and their standard deviation is 2.7.
-    assert all(1 <= count <= 16 for count in missed.values()), missed
+    # 5 % are 5, and their standard deviation is 2.2.
+    assert all(1 <= count <= 12 for count in missed.values()), missed
 
 
 def test_the_auroc_has_the_interval_of_delong() -> None:
