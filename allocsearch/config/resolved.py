@@ -39,7 +39,9 @@ class StudyConfig(Section):
             if objective.metric not in allowed:
                 found = f"unknown objective {objective.metric!r}"
                 message = suggestion(objective.metric, allowed, found)
-                if objective.metric.startswith("auroc") and not self.data.ood_validation:
+                if objective.metric.startswith(("auroc", "aupr", "fpr")) and not (
+                    self.data.ood_validation
+                ):
                     message = f"{found}: AUROC needs a set in data.ood_validation"
                 raise mistake("study.objectives", message)
         return self

@@ -28,6 +28,7 @@ from allocsearch.report.labels import (
     with_interval,
 )
 from allocsearch.report.panels import panels
+from allocsearch.report.score_choice import score_choice
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import export_command, front_text, progress_text
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -56,6 +57,7 @@ class Recommendation:
     standings: tuple[Standing, ...]
     members: int
     command: str
+    score: str | None
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def recommendation(record: StudyRecord) -> Recommendation | None:
         standings=standings,
         members=len(front),
         command=export_command(record),
+        score=score_choice(record, trial),
     )
 
 

@@ -21,6 +21,7 @@ from allocsearch.report.labels import (
 )
 from allocsearch.report.proxy import proxy_check
 from allocsearch.report.proxy_text import proxy_lines, warning_lines
+from allocsearch.report.score_choice import score_choice
 from allocsearch.search.records import State, StudyRecord, TrialRecord
 
 _STATES: tuple[State, ...] = get_args(State)
@@ -78,6 +79,7 @@ def summary(
                 (str(chosen.allocation), "bold"),
                 f" (trial {chosen.number}).",
             ),
+            *map(Text, filter(None, [score_choice(record, chosen)])),
             Text(f"Export:  {export_command(record)}"),
         ]
     else:
@@ -148,7 +150,8 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
         marks += [f"predicted {trial.warm_start}"] if trial.warm_start else []
         mark = f"  ({', '.join(marks)})" if marks else ""
         lines.append(f"  trial {trial.number}  {trial.allocation}  {values}{mark}")
-    return (*lines, *proxy_lines(record))
+    choice = score_choice(record, chosen)
+    return (*lines, *([choice] if choice else []), *proxy_lines(record))
 
 
 def _running(trial: TrialRecord) -> str:
