@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -68,20 +68,55 @@ def evidence_of_batch(
     """
     with torch.inference_mode():
         x = model.likelihood.prepare(values, generator)
-        latents = model.infer(x, model.draw_noise(len(x), generator, samples))
-        passes = [model.bound_terms(x, latents, k) for k in range(model.allocation.layers)]
-        closed = [z.analytic_kl(prior) for z, prior in zip(latents, passes[0].priors, strict=True)]
-        weights = torch.stack([terms.bound() for terms in passes], -1)
-        return Evidence(
-            log_likelihood=torch.stack([terms.log_likelihood.mean(0) for terms in passes], 1),
-            importance=torch.logsumexp(weights, 0) - math.log(samples),
-            kl=torch.stack([kl.sum(-1).mean(0) for kl in passes[0].kl], 1),
-            # The layer that is drawn first has the same closed form for all draws.
-            divergence=torch.stack(
-                [kl.sum(-1).expand(samples, len(x)).mean(0) for kl in closed], 1
-            ),
-            complexity=complexity(values) if compressed else torch.empty(len(x), 0),
-        )
+        noise = model.draw_noise(len(x), generator, samples)
+        lengths = complexity(values) if compressed else torch.empty(len(x), 0)
+        return evidence_of_inputs(model, x, noise, lengths)
+
+
+def evidence_of_inputs(
+    model: HVAE,
+    x: Tensor,
+    noise: Sequence[Tensor],
+    lengths: Tensor,
+    passes: Collection[int] | None = None,
+) -> Evidence:
+    """The evidence of one batch of model inputs, from given noise.
+
+    Args:
+        model: A trained model, in eval mode.
+        x: From the likelihood's `prepare`, `(batch, features)`.
+        noise: For each layer, `(samples, batch, d_l)`.
+        lengths: The complexity, `(batch, 2)` or `(batch, 0)`.
+        passes: The k of the bounds that are wanted, one or more; None takes all. What the others
+            alone would give is NaN.
+    """
+    samples, layers = len(noise[0]), model.allocation.layers
+    latents = model.infer(x, noise)
+    wanted = range(layers) if passes is None else sorted(passes)
+    terms = {k: model.bound_terms(x, latents, k) for k in wanted}
+    lowest = wanted[0]
+    kl = (None,) * lowest + terms[lowest].kl
+    closed = [
+        None if layer < lowest else z.analytic_kl(prior)
+        for layer, (z, prior) in enumerate(zip(latents, terms[lowest].priors, strict=True))
+    ]
+    unknown = x.new_full((samples, len(x)), math.nan)
+    weights = [terms[k].bound() if k in terms else unknown for k in range(layers)]
+    log_likelihoods = [terms[k].log_likelihood if k in terms else unknown for k in range(layers)]
+    return Evidence(
+        log_likelihood=torch.stack([each.mean(0) for each in log_likelihoods], 1),
+        importance=torch.logsumexp(torch.stack(weights, -1), 0) - math.log(samples),
+        kl=_summed(kl, unknown),
+        # The layer that is drawn first has the same closed form for all draws.
+        divergence=_summed(closed, unknown),
+        complexity=lengths,
+    )
+
+
+def _summed(terms: Sequence[Tensor | None], unknown: Tensor) -> Tensor:
+    """Sums over dims, means over draws, `(batch, L)`."""
+    sums = [unknown if each is None else each.sum(-1).expand_as(unknown) for each in terms]
+    return torch.stack([each.mean(0) for each in sums], 1)
 
 
 def collect_evidence(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from allocsearch.metrics.complexity import COMPRESSORS
@@ -9,7 +12,36 @@ from allocsearch.metrics.evidence import Evidence
 from allocsearch.metrics.reference import Reference
 
 
+@dataclass(frozen=True)
+class Score:
+    """An OOD score.
+
+    Attributes:
+        compute: From evidence of n examples and the reference to scores, `(n,)`.
+        passes: The k of the bounds L^{>k} that it reads in the evidence.
+        compressed: Whether it reads the complexity.
+    """
+
+    compute: Callable[[Evidence, Reference], Tensor]
+    passes: tuple[int, ...] = (0,)
+    compressed: bool = False
+
+
 def score_all(evidence: Evidence, reference: Reference) -> dict[str, Tensor]:
+    """Every score of `cheap_scores` by name.
+
+    Args:
+        evidence: Of the examples.
+        reference: Of ID training examples under the same model.
+
+    Returns:
+        Nats, or standard deviations, each `(n,)`, float32.
+    """
+    scores = cheap_scores(evidence.layers, compressed=evidence.complexity.shape[1] > 0)
+    return {name: score.compute(evidence, reference).float() for name, score in scores.items()}
+
+
+def cheap_scores(layers: int, *, compressed: bool) -> dict[str, Score]:
     """Every cheap OOD score by name, for k = 1, ..., L - 1 and l = 1, ..., L.
 
     - `negative_elbo`.
@@ -30,32 +62,61 @@ def score_all(evidence: Evidence, reference: Reference) -> dict[str, Tensor]:
       needs (Serra et al. 2020, equation 2), where the examples are bytes.
 
     Args:
-        evidence: Of the examples.
-        reference: Of ID training examples under the same model.
-
-    Returns:
-        Nats, or standard deviations, each `(n,)`, float32.
+        layers: L.
+        compressed: Whether the examples are bytes.
     """
-    skipped = range(1, evidence.layers)
-    bounds = [evidence.bound(k) for k in range(evidence.layers)]
-    weighted = [evidence.importance[:, k] for k in range(evidence.layers)]
-    scores: dict[str, Tensor] = {}
-    for prefix, values in (("", bounds), ("iw_", weighted)):
-        scores[f"negative_{prefix}elbo"] = -values[0]
-        scores |= {f"negative_{prefix}bound_{k}": -values[k] for k in skipped}
-        scores |= {f"{prefix}llr_{k}": values[0] - values[k] for k in skipped}
-    standard = reference.standardised(evidence)
-    for index in range(evidence.layers):
-        scores[f"kl_{index + 1}"] = evidence.divergence[:, index]
-        scores[f"kl_z_{index + 1}"] = standard[:, index]
-        scores[f"kl_abs_z_{index + 1}"] = standard[:, index].abs()
-    scores["mahalanobis"] = reference.mahalanobis(evidence)
-    scores["density"] = reference.negative_log_density(evidence)
+    skipped, every = range(1, layers), tuple(range(layers))
+    scores = {"negative_elbo": Score(lambda e, _: -e.bound(0))}
+    scores |= {f"negative_bound_{k}": _negative_bound(k) for k in skipped}
+    scores |= {f"llr_{k}": _ratio(k) for k in skipped}
+    scores["negative_iw_elbo"] = Score(lambda e, _: -e.importance[:, 0])
+    scores |= {f"negative_iw_bound_{k}": _negative_weighted_bound(k) for k in skipped}
+    scores |= {f"iw_llr_{k}": _weighted_ratio(k) for k in skipped}
+    for layer in range(1, layers + 1):
+        scores |= _of_layer(layer)
+    scores["mahalanobis"] = Score(lambda e, reference: reference.mahalanobis(e), every)
+    scores["density"] = Score(lambda e, reference: reference.negative_log_density(e), every)
     if skipped:
-        steps = [(bounds[k - 1] - bounds[k]) / reference.ratio_sd[k - 1] for k in skipped]
-        scores["weighted_llr"] = sum(steps[1:], steps[0])
-    scores["typicality"] = (bounds[0] - reference.elbo).abs()
-    if evidence.complexity.shape[1]:
-        for index, name in enumerate(COMPRESSORS):
-            scores[f"complexity_{name}"] = -bounds[0] - evidence.complexity[:, index]
-    return {name: score.float() for name, score in scores.items()}
+        scores["weighted_llr"] = Score(_sum_of_steps, every)
+    scores["typicality"] = Score(lambda e, reference: (e.bound(0) - reference.elbo).abs())
+    if compressed:
+        scores |= {
+            f"complexity_{name}": _less_complexity(index) for index, name in enumerate(COMPRESSORS)
+        }
+    return scores
+
+
+def _negative_bound(k: int) -> Score:
+    return Score(lambda e, _: -e.bound(k), (k,))
+
+
+def _ratio(k: int) -> Score:
+    return Score(lambda e, _: e.bound(0) - e.bound(k), (0, k))
+
+
+def _negative_weighted_bound(k: int) -> Score:
+    return Score(lambda e, _: -e.importance[:, k], (k,))
+
+
+def _weighted_ratio(k: int) -> Score:
+    return Score(lambda e, _: e.importance[:, 0] - e.importance[:, k], (0, k))
+
+
+def _of_layer(layer: int) -> dict[str, Score]:
+    index = layer - 1
+    return {
+        f"kl_{layer}": Score(lambda e, _: e.divergence[:, index]),
+        f"kl_z_{layer}": Score(lambda e, reference: reference.standardised(e)[:, index]),
+        f"kl_abs_z_{layer}": Score(lambda e, reference: reference.standardised(e)[:, index].abs()),
+    }
+
+
+def _sum_of_steps(evidence: Evidence, reference: Reference) -> Tensor:
+    bounds = [evidence.bound(k) for k in range(evidence.layers)]
+    skipped = range(1, evidence.layers)
+    steps = [(bounds[k - 1] - bounds[k]) / reference.ratio_sd[k - 1] for k in skipped]
+    return sum(steps[1:], steps[0])
+
+
+def _less_complexity(index: int) -> Score:
+    return Score(lambda e, _: -e.bound(0) - e.complexity[:, index], compressed=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -10,7 +11,10 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection
-from allocsearch.metrics.evidence import collect_evidence
+from allocsearch.metrics.complexity import complexity
+from allocsearch.metrics.evidence import collect_evidence, evidence_of_inputs
+from allocsearch.metrics.reference import Reference
+from allocsearch.metrics.scores import cheap_scores
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 
@@ -159,3 +163,29 @@ def test_importance_weighted_bounds_lie_above_the_mean_and_rise_with_the_draws()
         assert (evidence.importance[:, k] >= evidence.bound(k) - 1e-4).all()
     few = collect_evidence(model, values, 2, 40, 0)
     assert evidence.importance[:, 0].mean() > few.importance[:, 0].mean()
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "categorical"])
+@pytest.mark.parametrize("inference", ["bottom_up", "top_down"])
+def test_scores_of_the_passes_that_they_name_equal_those_of_all(
+    inference: Literal["bottom_up", "top_down"], likelihood: Literal["bernoulli", "categorical"]
+) -> None:
+    section = ModelSection(hidden=8, depth=1, inference=inference, likelihood=likelihood)
+    model = build_model(Allocation.parse("4-3-2"), (3, 4), section, 1).eval()
+    values = pictures(30)
+    generator = torch.Generator().manual_seed(5)
+    x = model.likelihood.prepare(values, generator)
+    noise, lengths = model.draw_noise(30, generator, 2), complexity(values)
+    with torch.inference_mode():
+        everything = evidence_of_inputs(model, x, noise, lengths)
+        reference = Reference.fit(everything)
+        for score in cheap_scores(3, compressed=True).values():
+            known = lengths if score.compressed else lengths[:, :0]
+            part = evidence_of_inputs(model, x, noise, known, score.passes)
+            expected = score.compute(everything, reference)
+            assert bool(expected.isfinite().all())
+            torch.testing.assert_close(score.compute(part, reference), expected, rtol=0, atol=0)
+        # What was not asked for is not made up.
+        assert (
+            evidence_of_inputs(model, x, noise, lengths, (1,)).log_likelihood[:, 0].isnan().all()
+        )
