@@ -15,7 +15,7 @@ from allocsearch.metrics.scores import score_all
 from allocsearch.models.hvae import HVAE
 
 # Training examples behind the reference; more change it by less than a standard error.
-_REFERENCE_MOST = 5_000
+REFERENCE_MOST = 5_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Scorer:
         Raises:
             NotFiniteError: If the model gives NaN or infinity for a training example.
         """
-        part = train[:_REFERENCE_MOST]
+        part = train[:REFERENCE_MOST]
         evidence = collect_evidence(
             model, part, passes.samples, passes.batch_size, passes.seed, on_batch
         )
