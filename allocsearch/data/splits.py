@@ -29,11 +29,13 @@ class SearchData:
         train: ID examples that models are fitted to.
         validation: Other ID examples, on which everything is measured.
         ood_validation: OOD sets that drive the search, in the shape of the ID examples.
+        scale: What continuous values were standardised by; None for pixels.
     """
 
     train: Dataset
     validation: Dataset
     ood_validation: tuple[Dataset, ...]
+    scale: Standardiser | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -80,7 +82,7 @@ def load_search_data(config: DataSection) -> SearchData:
     # Test from the front and validation from the back: neither moves when the other is resized.
     validation = _scaled(dataset.take(order[len(order) - sizes.validation :]), scale)
     ood = _ood_sets(config, "ood_validation", validation, scale)
-    return SearchData(_scaled(train, scale), validation, ood)
+    return SearchData(_scaled(train, scale), validation, ood, scale)
 
 
 def load_test_data(config: DataSection) -> TestData:
@@ -144,7 +146,7 @@ def _train_part(dataset: Dataset, order: torch.Tensor, sizes: _Sizes) -> Dataset
 
 def _scale(train: Dataset) -> Standardiser | None:
     """What continuous data is standardised by; None for pixels, which stay as they are."""
-    return Standardiser(train.values) if train.continuous else None
+    return Standardiser.fit(train.values) if train.continuous else None
 
 
 def _scaled(dataset: Dataset, scale: Standardiser | None) -> Dataset:

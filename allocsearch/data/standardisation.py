@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 
+@dataclass(frozen=True, eq=False)
 class Standardiser:
-    """The map of each feature to mean 0 and standard deviation 1 over the examples it is made of.
+    """A map of each feature to mean 0 and standard deviation 1.
 
-    A feature that is constant in them has scale 1.
-
-    Args:
-        values: float32, `(n, *shape)`.
+    Attributes:
+        mean: Of each feature, float64 `(features,)`.
+        scale: The standard deviation of each feature, 1 where it is 0, float64 `(features,)`.
     """
 
-    def __init__(self, values: Tensor) -> None:
-        self._scaler = StandardScaler().fit(values.flatten(1).double().numpy())
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def fit(cls, values: Tensor) -> Standardiser:
+        """The map for these examples, float32 `(n, *shape)`; a constant feature has scale 1."""
+        scaler = StandardScaler().fit(values.flatten(1).double().numpy())
+        return cls(torch.from_numpy(scaler.mean_), torch.from_numpy(scaler.scale_))
 
     def __call__(self, values: Tensor) -> Tensor:
         """Map other examples by the same means and scales, float32 `(m, *shape)`."""
-        scaled = self._scaler.transform(values.flatten(1).double().numpy())
-        return torch.from_numpy(scaled).reshape(values.shape).float()
+        scaled = (values.flatten(1).double() - self.mean) / self.scale
+        return scaled.reshape(values.shape).float()

@@ -196,6 +196,7 @@ def test_search_data_has_no_place_for_test_data():
         "train",
         "validation",
         "ood_validation",
+        "scale",
     }
 
 
