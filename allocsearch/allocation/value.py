@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,27 @@ class Allocation:
         """
         if not (ratio > 0 and math.isfinite(ratio)):
             raise ValueError(f"a ratio is positive and finite, not {ratio!r}")
-        logs = [layer * math.log(ratio) for layer in range(lattice.layers)]
+        return cls._nearest([layer * math.log(ratio) for layer in range(lattice.layers)], lattice)
+
+    @classmethod
+    def from_weights(cls, weights: Sequence[float], lattice: Lattice) -> Allocation:
+        """The allocation of `lattice` nearest to d_l proportional to weights, as `from_ratio`.
+
+        Args:
+            weights: One per layer, bottom to top.
+            lattice: Budget, number of layers, steps, floor and caps.
+
+        Raises:
+            ValueError: If there is not one weight per layer, or one is not positive and finite.
+        """
+        if len(weights) != lattice.layers:
+            raise ValueError(f"{lattice.layers} layers take as many weights, not {len(weights)}")
+        if not all(weight > 0 and math.isfinite(weight) for weight in weights):
+            raise ValueError(f"weights are positive and finite, not {list(weights)!r}")
+        return cls._nearest([math.log(weight) for weight in weights], lattice)
+
+    @classmethod
+    def _nearest(cls, logs: Sequence[float], lattice: Lattice) -> Allocation:
         shares = bounded_shares(logs, lattice.lowest, lattice.highest, lattice.budget)
         bounds = lattice.lowest, lattice.highest
         return cls(nearest_dims(shares, lattice.steps, *bounds, lattice.budget))

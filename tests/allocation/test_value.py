@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocsearch.allocation import Allocation
+from allocsearch.allocation import Allocation, Lattice
 
 fixed = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -89,3 +89,26 @@ def test_ratio_is_the_least_squares_fit(dims):
 )
 def test_ratio_of_geometric_dims(dims, ratio):
     assert Allocation(dims).ratio == pytest.approx(ratio)
+
+
+def test_from_weights_is_from_ratio_for_a_geometric_series():
+    lattice = Lattice(88, 3, min_dim=2)
+    for ratio in (0.1, 0.5, 1.0, 3.0):
+        weights = [ratio**layer for layer in range(3)]
+        assert Allocation.from_weights(weights, lattice) == Allocation.from_ratio(ratio, lattice)
+
+
+def test_from_weights_is_the_nearest_allocation():
+    lattice = Lattice(30, 3, step=2, min_dim=2)
+    weights = (1.0, 2.0, 1.0)
+    ideal = [30 * weight / sum(weights) for weight in weights]
+    least = min(sum((d - i) ** 2 for d, i in zip(a.dims, ideal, strict=True)) for a in lattice)
+    found = Allocation.from_weights(weights, lattice)
+    assert sum((d - i) ** 2 for d, i in zip(found.dims, ideal, strict=True)) == least
+    assert str(Allocation.from_weights((8, 16, 8), Lattice(32, 3))) == "8-16-8"
+
+
+@pytest.mark.parametrize("weights", [(1.0, 2.0), (1.0, 0.0, 1.0), (1.0, float("inf"), 1.0)])
+def test_weights_that_are_none(weights):
+    with pytest.raises(ValueError, match="weights"):
+        Allocation.from_weights(weights, Lattice(30, 3))
