@@ -107,7 +107,9 @@ def train_and_measure(
                 yield index, history
                 continue
             try:
-                found = measure(hvae, data, _settings(evaluation, candidate.seed), on_step)
+                found = measure(
+                    hvae, data, measurement_settings(evaluation, candidate.seed), on_step
+                )
             except NotFiniteError as error:
                 yield index, error
             else:
@@ -134,7 +136,8 @@ def _train(
         return [error]
 
 
-def _settings(evaluation: EvaluationSection, seed: int) -> Settings:
+def measurement_settings(evaluation: EvaluationSection, seed: int) -> Settings:
+    """How a trial with this seed is measured."""
     return Settings(
         score=evaluation.score,
         samples=evaluation.samples,

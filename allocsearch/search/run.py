@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.identity import is_dead
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
+from allocsearch.search.processes import process_context
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.resources import check_resources
 from allocsearch.search.slots import STOPPED, fill, requeue
@@ -202,16 +200,6 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _context() -> ForkServerContext | SpawnContext:
-    """How workers are started."""
-    # One server imports for all workers; the libraries of other systems may not survive a fork.
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([worker.__name__])
-    return context
-
-
 def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[WarmStart, ...]:
     prediction = read_prediction(folder) if config.study.warm_start == "theory" else None
     return warm_starts(prediction, space) if prediction else ()
@@ -227,7 +215,7 @@ class _Supervisor:
         self._config = config
         self._folder = folder
         self._study = study
-        self._context = _context()
+        self._context = process_context()
         self._processes: list[BaseProcess] = []
         self._false_starts = 0
         self._begun = 0

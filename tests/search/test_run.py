@@ -24,7 +24,7 @@ def config_of(tmp_path, write_study):
 @pytest.fixture
 def no_import(monkeypatch):
     """Workers that are started afresh, from a server that has imported nothing."""
-    monkeypatch.setattr(run, "_context", lambda: multiprocessing.get_context("spawn"))
+    monkeypatch.setattr(run, "process_context", lambda: multiprocessing.get_context("spawn"))
 
 
 def test_prepare_writes_the_resolved_study(config_of, tmp_path):
