@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -58,7 +60,7 @@ def test_auroc_grows_with_the_strength(shift, scores_of):
     # A compressor knows most shifts without any model.
     for name in (name for name in rows[0][0] if not name.startswith("complexity_")):
         aurocs = [auroc(of_id[name], of_shifted[name]) for of_id, of_shifted in rows]
-        steps = list(zip(aurocs, aurocs[1:], strict=False))
+        steps = list(pairwise(aurocs))
         # The strongest step may find a score saturated.
         if all(a < b for a, b in steps[:-1]) and aurocs[-1] >= aurocs[-2]:
             low, _ = auroc_interval(rows[-1][0][name], rows[-1][1][name])
