@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optuna.trial import BaseTrial
@@ -51,3 +52,11 @@ class LayerCountSpace:
                 return space[rank]
             rank -= space.size
         raise IndexError(rank)
+
+    def outwards(self, center: Allocation, source: random.Random) -> Iterator[Allocation]:
+        """Allocations with as many layers as `center` first, then the nearest other numbers.
+
+        Each number of layers begins next to the allocation with the ratio of `center`.
+        """
+        for n in sorted(self.spaces, key=lambda n: (abs(n - center.layers), n)):
+            yield from self.spaces[n].outwards(center, source)

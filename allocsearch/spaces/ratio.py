@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from optuna.trial import BaseTrial
 
 from allocsearch.allocation import Allocation, Lattice
+from allocsearch.spaces.nearest import center_on, sorted_outwards
 
 # Ratios at which the range is scanned for the allocations that it reaches.
 _SCAN = 4097
@@ -51,6 +53,10 @@ class RatioSpace:
 
     def __getitem__(self, rank: int) -> Allocation:
         return list(self._reached)[rank]
+
+    def outwards(self, center: Allocation, source: random.Random) -> list[Allocation]:
+        """What the range reaches, sorted by the distance from `center`."""
+        return sorted_outwards(self._reached, center_on(self.lattice, center), source)
 
     @cached_property
     def _reached(self) -> dict[Allocation, list[float]]:

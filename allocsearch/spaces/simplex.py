@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from typing import Any
 
 from optuna.trial import BaseTrial
 
 from allocsearch.allocation import Allocation, Lattice
+from allocsearch.spaces.nearest import lattice_outwards
 
 
 class SimplexSpace:
@@ -40,3 +43,7 @@ class SimplexSpace:
 
     def __getitem__(self, rank: int) -> Allocation:
         return self.lattice[rank]
+
+    def outwards(self, center: Allocation, source: random.Random) -> Iterator[Allocation]:
+        """The lattice, the nearest to `center` first."""
+        return lattice_outwards(self.lattice, center, source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from optuna.trial import BaseTrial
@@ -31,3 +33,9 @@ class Space(Protocol):
 
     def __getitem__(self, rank: int) -> Allocation:
         """The allocation at a position from 0 to `size - 1`."""
+
+    def outwards(self, center: Allocation, source: random.Random) -> Iterable[Allocation]:
+        """Each allocation of the space once, the nearest to `center` first.
+
+        The distance is sum_l |d_l - d'_l|; `source` breaks ties.
+        """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import BaseTrial
 
 from allocsearch.allocation import Allocation
+from allocsearch.spaces.nearest import sorted_outwards
 
 
 class TableSpace:
@@ -41,6 +43,10 @@ class TableSpace:
 
     def __getitem__(self, rank: int) -> Allocation:
         return self.allocations[rank]
+
+    def outwards(self, center: Allocation, source: random.Random) -> list[Allocation]:
+        """The table, sorted by the distance from `center`."""
+        return sorted_outwards(self.allocations, center, source)
 
     @property
     def _texts(self) -> list[str]:
