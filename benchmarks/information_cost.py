@@ -16,7 +16,8 @@ import torch
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
-from allocsearch.metrics import evaluation
+from allocsearch.metrics.brackets import information_brackets
+from allocsearch.metrics.layers import draw_layers
 from allocsearch.models.build import build_model
 from allocsearch.training.loop import train
 
@@ -30,17 +31,16 @@ def ratios(allocation: Allocation, n: int, samples: int, images: int, rounds: in
     kinds = torch.randint(0, 256, (20, _FEATURES), generator=generator)
     values = kinds[torch.randint(0, 20, (images,), generator=generator)].to(torch.uint8)
     model = build_model(allocation, (_FEATURES,), ModelSection(), 0)
-    settings = evaluation.Settings("llr_1", samples, 4, 500, 0)
     found = []
     for seed in range(rounds):
         start = time.process_time()
         train(model, values, TrainingSection(epochs=1, batch_size=128), seed)
         epoch = time.process_time() - start
         model.eval()
-        x, layers = evaluation._draw_layers(model, values[:n], settings, lambda: None)
+        x, layers = draw_layers(model, values[:n], samples, batch_size=500, seed=1)
         start = time.process_time()
         rate = torch.full((n,), 1e6)
-        evaluation._brackets(model, x, layers, rate, settings, lambda: None)
+        information_brackets(model, x, layers, rate, seed=0)
         found.append((time.process_time() - start) / epoch)
     return found
 

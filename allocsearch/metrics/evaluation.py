@@ -12,6 +12,7 @@ from torch import Tensor
 
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.auroc import auroc, best_score
+from allocsearch.metrics.brackets import information_brackets
 from allocsearch.metrics.detection import detection
 from allocsearch.metrics.evidence import Evidence, collect_evidence
 from allocsearch.metrics.finite import check_finite
@@ -19,22 +20,16 @@ from allocsearch.metrics.information import (
     InformationBracket,
     active_units,
     attenuation,
-    information_bracket,
     retention,
 )
 from allocsearch.metrics.intervals import auroc_interval
 from allocsearch.metrics.invariants import broken_invariants
-from allocsearch.metrics.mixture import component_log_density
-from allocsearch.metrics.reverse import LayerDraws, least_examples, reverse_log_density
+from allocsearch.metrics.layers import draw_layers
 from allocsearch.metrics.scorer import Passes, Scorer
-from allocsearch.models.gaussian import Latent
 from allocsearch.models.hvae import HVAE
 
 # Draws that differ between the two uses of the validation data get seeds that differ.
 _SCORES, _INFORMATION = 0, 1
-
-# Draws per example that the reverse model is fitted to; more cost more than they bring.
-_REVERSE_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -109,9 +104,16 @@ def measure(
     for name, found in scores.items():
         check_finite({f"{key} of {name}": float(each.sum()) for key, each in found.items()})
     total_rate = held_out.kl.sum(1)
-    x, layers = _draw_layers(model, data.validation.values, settings, on_batch)
+    x, layers = draw_layers(
+        model,
+        data.validation.values,
+        settings.samples,
+        settings.batch_size,
+        settings.seed * 2 + _INFORMATION,
+        on_batch,
+    )
     metrics |= _explained_shares(model, data.train.values, x, settings.batch_size, held_out)
-    brackets = _brackets(model, x, layers, total_rate, settings, on_batch)
+    brackets = information_brackets(model, x, layers, total_rate, settings.seed, on_batch)
     for number, layer in enumerate(layers, 1):
         metrics[f"active_units_{number}"] = active_units(layer.mean.mean(1))
     metrics |= _information_metrics(brackets)
@@ -216,79 +218,3 @@ def _information_metrics(brackets: Sequence[InformationBracket]) -> dict[str, fl
             f"information_saturated_{number}": float(bracket.saturated),
         }
     return metrics
-
-
-def _draw_layers(
-    model: HVAE, values: Tensor, settings: Settings, on_batch: Callable[[], None]
-) -> tuple[Tensor, tuple[LayerDraws, ...]]:
-    """The model inputs `(n, features)`, and the layers of the inference passes over them."""
-    generator = torch.Generator().manual_seed(settings.seed * 2 + _INFORMATION)
-    inputs: list[Tensor] = []
-    passes: list[tuple[Latent, ...]] = []
-    with torch.inference_mode():
-        for batch in torch.split(values, settings.batch_size):
-            on_batch()
-            inputs.append(model.likelihood.prepare(batch, generator))
-            noise = model.draw_noise(len(batch), generator, settings.samples)
-            passes.append(model.infer(inputs[-1], noise))
-        layers = tuple(LayerDraws(*_stacked(latents)) for latents in zip(*passes, strict=True))
-        return torch.cat(inputs), layers
-
-
-def _stacked(latents: Sequence[Latent]) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, log variance and draws of one layer of all batches, examples first."""
-
-    def stacked(parts: list[Tensor]) -> Tensor:
-        # The posterior of layer 1 is the same for all draws.
-        return torch.cat([p[:, None] if p.dim() == 2 else p.transpose(0, 1) for p in parts])
-
-    means = stacked([latent.posterior.mean for latent in latents])
-    log_vars = stacked([latent.posterior.log_var for latent in latents])
-    return means, log_vars, stacked([latent.z for latent in latents])
-
-
-def _brackets(
-    model: HVAE,
-    x: Tensor,
-    layers: Sequence[LayerDraws],
-    total_rate: Tensor,
-    settings: Settings,
-    on_batch: Callable[[], None],
-) -> list[InformationBracket]:
-    """The information bracket of each layer, bottom to top."""
-
-    def path_log_density(latents: Sequence[Tensor], examples: Tensor) -> Tensor:
-        on_batch()
-        z = [latent.transpose(0, 1).to(x.dtype) for latent in latents]
-        posteriors = model.posteriors_given(x[examples], z)
-        terms = [
-            component_log_density(latent, posterior.mean, posterior.log_var)
-            for latent, posterior in zip(z, posteriors, strict=True)
-        ]
-        return torch.stack(terms).sum(0).T
-
-    brackets: dict[int, InformationBracket] = {}
-    with torch.inference_mode():
-        for number, index in enumerate(model.order, 1):
-            on_batch()
-            layer = layers[index]
-            path = [layers[drawn] for drawn in model.order[:number]]
-            if number == 1:
-                parameters = (layer.mean, layer.log_var, layer.z[:, :1])
-                brackets[index] = information_bracket(*parameters, total_rate)
-                continue
-            # Where there is too little for it, the bound is valid, but less tight.
-            density = None
-            draws = min(_REVERSE_DRAWS, settings.samples)
-            widths = [drawn.z.shape[-1] for drawn in path]
-            if draws > 2 and len(x) >= least_examples(widths, draws):
-                density = reverse_log_density(
-                    [drawn.first(draws) for drawn in path],
-                    path_log_density,
-                    used_draws=2,
-                    seed=settings.seed,
-                )
-            brackets[index] = information_bracket(
-                layer.mean, layer.log_var, layer.z, total_rate, density
-            )
-    return [brackets[index] for index in range(len(layers))]

@@ -86,7 +86,7 @@ def test_draws_alone_would_miss_the_noise_that_layer_1_passes_on(linear, monkeyp
     model, truths, _ = linear
     flips = search_data(coin_flips(1200, 300))
     monkeypatch.setattr(
-        "allocsearch.metrics.evaluation.reverse_log_density", lambda *args, **kwargs: None
+        "allocsearch.metrics.brackets.reverse_log_density", lambda *args, **kwargs: None
     )
     loose = measure(model, flips, SETTINGS).metrics["information_2"]
     assert loose > truths[1] + 1
