@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from allocsearch.allocation import Allocation
 from allocsearch.config import SearchSpaceSection, StudyConfig
 from allocsearch.data.splits import SearchData
 from allocsearch.models.build import build_model
 from allocsearch.training.device import device_of
-from allocsearch.training.memory import MemoryNeed, available_memory, check_memory, memory_need
+from allocsearch.training.memory import (
+    MemoryNeed,
+    available_memory,
+    check_memory,
+    memory_need,
+    weights_need,
+)
 
 # More candidates at once than this bring nothing on any GPU we know of.
 _MOST_TOGETHER = 64
@@ -22,19 +30,32 @@ def study_need(config: StudyConfig, data: SearchData) -> MemoryNeed:
         config: The study.
         data: The data of its search.
     """
-    sets = (data.train, data.validation, *data.ood_validation)
-    size = sum(dataset.values.nbytes for dataset in sets)
     needs = [
         memory_need(
             build_model(allocation, data.train.shape, config.model, 0),
             config.training,
             config.evaluation,
             validation=len(data.validation),
-            data=size,
+            data=_data_size(data),
         )
         for allocation in _one_of_each_depth(config.search_space)
     ]
     return max(needs, key=lambda need: need.total)
+
+
+def _data_size(data: SearchData) -> int:
+    """Bytes of all the examples."""
+    sets = (data.train, data.validation, *data.ood_validation)
+    return sum(dataset.values.nbytes for dataset in sets)
+
+
+def _weights_need(config: StudyConfig, data: SearchData) -> int:
+    """Bytes of the weights of the largest candidate, which is not built for it."""
+    with torch.device("meta"):
+        return max(
+            weights_need(build_model(allocation, data.train.shape, config.model, 0))
+            for allocation in _one_of_each_depth(config.search_space)
+        )
 
 
 def _one_of_each_depth(space: SearchSpaceSection) -> list[Allocation]:
@@ -56,10 +77,14 @@ def check_resources(config: StudyConfig, data: SearchData) -> None:
         InputError: If it does not fit, or there is no such device.
     """
     device = device_of(config.training)
-    need = study_need(config, data)
+    workers, available = config.study.workers, available_memory(device)
     together = 1 if config.training.population == "auto" else config.training.population
-    whole = replace(need, weights=need.weights * together, activations=need.activations * together)
-    check_memory(whole, config.study.workers, available_memory(device))
+    # A model that does not fit must not be built to find out.
+    weights = _weights_need(config, data) * together
+    check_memory(MemoryNeed(_data_size(data), weights, 0, 0), workers, available)
+    need = study_need(config, data)
+    whole = replace(need, weights=weights, activations=need.activations * together)
+    check_memory(whole, workers, available)
 
 
 def population_size(config: StudyConfig, data: SearchData) -> int:

@@ -65,6 +65,11 @@ def _activations(model: HVAE) -> tuple[int, int]:
     return sum(kept.values()) // examples, max(kept.values()) // examples
 
 
+def weights_need(model: HVAE) -> int:
+    """Bytes of a model's weights with their gradients and moments; a meta model will do."""
+    return _COPIES * 4 * sum(weight.numel() for weight in model.parameters())
+
+
 def memory_need(
     model: HVAE,
     training: TrainingSection,
@@ -84,14 +89,13 @@ def memory_need(
         data: Bytes of all the data.
         population: Models that are trained together.
     """
-    weights = 4 * sum(weight.numel() for weight in model.parameters())
     each, largest = _activations(model)
     passes = evaluation.batch_size * max(evaluation.samples, evaluation.score_samples)
     fitted = _FITTED_BYTES * min(_FITTED_DRAWS, evaluation.samples)
     draws = validation * sum(model.widths) * (_DRAW_BYTES * evaluation.samples + fitted)
     return MemoryNeed(
         data=data,
-        weights=_COPIES * weights * population,
+        weights=weights_need(model) * population,
         activations=_BACKWARD * each * training.batch_size * population,
         measurement=draws + _ALIVE * largest * passes,
     )
@@ -108,7 +112,7 @@ def check_memory(need: MemoryNeed, workers: int, available: int) -> None:
     """Check that worker processes fit into memory side by side.
 
     Args:
-        need: Of one worker.
+        need: Of one worker. Parts that are 0 are not told.
         workers: How many there are.
         available: Bytes that they may take together.
 
@@ -122,16 +126,21 @@ def check_memory(need: MemoryNeed, workers: int, available: int) -> None:
         "evaluation.samples, evaluation.batch_size or data.validation_size": need.measurement,
         "training.batch_size or training.population": need.activations,
         "data.train_size": need.data,
-        "model.hidden or model.depth": need.weights,
+        "model.hidden, model.channels or model.depth": need.weights,
     }
     keys = max(parts, key=parts.__getitem__)
     each = f", {_gigabytes(need.total)} for each of {workers} workers" if workers > 1 else ""
     lower = f"{keys}, or study.workers" if workers > 1 else keys
+    told = {
+        "data": need.data,
+        "weights": need.weights,
+        "training step": need.activations,
+        "measurement": need.measurement,
+    }
+    shares = ", ".join(f"{name} {_gigabytes(size)}" for name, size in told.items() if size)
     raise InputError(
-        f"memory: the study needs about {_gigabytes(total)}{each} (data {_gigabytes(need.data)}, "
-        f"weights {_gigabytes(need.weights)}, training step {_gigabytes(need.activations)}, "
-        f"measurement {_gigabytes(need.measurement)}); {_gigabytes(available)} are free; lower "
-        f"{lower}"
+        f"memory: the study needs about {_gigabytes(total)}{each} ({shares}); "
+        f"{_gigabytes(available)} are free; lower {lower}"
     )
 
 

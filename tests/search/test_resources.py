@@ -43,6 +43,14 @@ def test_what_does_not_fit_is_refused(study, monkeypatch):
         check_resources(config, data)
 
 
+@pytest.mark.parametrize(
+    "model", [{"hidden": 10**6}, {"blocks": "conv", "channels": 10**6, "hidden": 256}]
+)
+def test_a_model_of_terabytes_is_refused_unbuilt(study, model):
+    with pytest.raises(InputError, match=r"^memory: .*weights .* lower model\.hidden, model\.ch"):
+        check_resources(*study(model=model))
+
+
 def test_a_population_takes_more(study, monkeypatch):
     config, data = study(training={"population": 50})
     need = study_need(config, data)
