@@ -37,6 +37,9 @@ class TrainingSection(Section):
             object.__setattr__(self, "batch_seed", 0)
         if self.common_noise and self.batch_seed is None:
             raise mistake("common_noise", "found true; allowed only with training.batch_seed")
+        if self.compile is True and self.population != 1:
+            message = f"found true; allowed only with population 1, and it is {self.population!r}"
+            raise mistake("compile", message)
         if self.free_nats_end < self.free_nats_hold:
             message = f"{self.free_nats_end} is before free_nats_hold {self.free_nats_hold}"
             raise mistake("free_nats_end", message)

@@ -117,6 +117,14 @@ def test_a_mistake_names_file_key_found_and_allowed(study, override, fragments, 
         assert fragment in message
 
 
+@pytest.mark.parametrize(("population", "found"), [("4", "4"), ("auto", "'auto'")])
+def test_a_population_is_not_compiled(study, population, found, message_of):
+    message = message_of(study, ["training.compile=true", f"training.population={population}"])
+    assert message == (
+        f"{study}: training.compile: found true; allowed only with population 1, and it is {found}"
+    )
+
+
 @pytest.mark.parametrize("section", StudyConfig.model_fields)
 def test_a_section_that_is_none_names_its_keys(tmp_path, section, message_of):
     path = tmp_path / "study.toml"
