@@ -7,7 +7,7 @@ import logging
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -149,6 +149,28 @@ def read_images(files: Sequence[ImageFile]) -> tuple[Tensor, Tensor | None]:
     place = {group: i for i, group in enumerate(groups)}
     labels = torch.tensor([place[file.group] for file in files]) if len(groups) > 1 else None
     return values, labels
+
+
+def iterate_images(files: Sequence[ImageFile]) -> Iterator[NDArray[np.uint8]]:
+    """Decode image files one by one, each in its own size and colours.
+
+    Args:
+        files: Image files.
+
+    Yields:
+        uint8, `(H, W)` for a grey and `(3, H, W)` for a colour image.
+
+    Raises:
+        InputError: If one of them cannot be read, naming it.
+    """
+    archives: dict[Path, zipfile.ZipFile] = {}
+    try:
+        for file in files:
+            pixels = np.asarray(_decode(file, _content(file, archives)))
+            yield pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    finally:
+        for archive in archives.values():
+            archive.close()
 
 
 def _content(file: ImageFile, archives: dict[Path, zipfile.ZipFile]) -> bytes:

@@ -33,7 +33,7 @@ def read_numpy(path: Path, key: str | None) -> NDArray[np.generic]:
         content = np.load(path, allow_pickle=False)
         if not isinstance(content, np.ndarray):
             with content as arrays:
-                array: NDArray[np.generic] = arrays[_key(path, key, arrays.zip.namelist())]
+                array: NDArray[np.generic] = arrays[array_name(path, key, arrays.zip.namelist())]
             return array
         if key is not None:
             raise InputError(f"{path}: found one array without a name; {key!r} needs .npz")
@@ -45,8 +45,12 @@ def read_numpy(path: Path, key: str | None) -> NDArray[np.generic]:
         raise InputError(f"{path}: cannot be read as a NumPy file: {reason}") from None
 
 
-def _key(path: Path, key: str | None, members: list[str]) -> str:
-    """The name of the array that is meant."""
+def array_name(path: Path, key: str | None, members: list[str]) -> str:
+    """The name of the array that is meant by `key` among the members of a .npz file.
+
+    Raises:
+        InputError: If there is none of that name, or there are several and `key` is None.
+    """
     found = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
     names = (", ".join(found[:20]) or "none") + (", ..." if len(found) > 20 else "")
     if key is None and len(found) != 1:
