@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -14,6 +15,7 @@ import typer
 from optuna.exceptions import OptunaError
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
 from allocsearch import __version__
@@ -220,9 +222,12 @@ def train(
         Path | None, typer.Option(help="Folder to write to; without it FILE without its ending.")
     ] = None,
 ) -> None:
-    """Train an exported allocation again and compare its metrics with the exported ones.
+    """Train an exported allocation again, compare its metrics, and make a detector of it.
 
-    Example: `allocsearch train best.toml`
+    The folder holds metrics.json, scores.npz, and what `allocsearch score` takes: detector.json
+    and its tensors.
+
+    Example: `allocsearch train best.toml --out best`
     """
     from allocsearch.report.export import load_export
     from allocsearch.report.repetition import repetition_lines
@@ -231,12 +236,12 @@ def train(
     folder = out or file.with_suffix("")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: exists already; choose another --out")
-    from allocsearch.search.objective import save_outcome
-    from allocsearch.search.retrain import retrain
+    from allocsearch.search.detector_training import train_detector
 
     console = Console()
     with console.status(f"training {exported.allocation}") as state:
-        outcome = retrain(
+        outcome, card = train_detector(
+            folder,
             exported.parsed_allocation,
             exported.seed,
             exported.data,
@@ -248,10 +253,80 @@ def train(
                 f"ELBO {epoch.elbo:.1f} nats"
             ),
         )
-    save_outcome(outcome, folder, "all")
     for line in repetition_lines(exported, outcome.measurement.metrics, outcome.provenance):
         print(line)
+    print(_no_detector(exported.evaluation.score) if card is None else card.summary)
     print(folder)
+
+
+def _no_detector(score: str) -> str:
+    return (
+        f"No detector: evaluation.score is {score!r}, and data.ood_validation has no set to "
+        f"choose a score on; set one of the two."
+    )
+
+
+@app.command()
+def score(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder that `allocsearch train` wrote.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="X",
+            help=".npy, .npz, IDX or image file, folder or .zip file of images, or name of a set.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Table to write, .csv or .parquet; - for CSV on the terminal.")
+    ] = Path("scores.csv"),
+    fpr: Annotated[
+        float, typer.Option(help="Share of ID examples that may be taken for OOD.")
+    ] = 0.05,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Examples in one pass; without it as in training.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(help="Array of a .npz file; FILE.npz:ARRAY does the same.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Official part of a named set: train or test.")
+    ] = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Convert images of other size or colours.")
+    ] = False,
+) -> None:
+    """Score examples with a detector, and decide which are OOD.
+
+    Writes a table with name or place, score (larger is more OOD) and decision of each example.
+
+    Example: `allocsearch score best --data digits --out scores.csv`
+    """
+    from allocsearch.search.detector import Detector
+    from allocsearch.search.score_table import check_table, csv_table, table_at
+    from allocsearch.search.scoring import Examples, score_examples
+
+    terminal = out == Path("-")
+    if not terminal:
+        check_table(out)
+    table = partial(csv_table, sys.stdout.buffer) if terminal else partial(table_at, out)
+    detector = Detector.load(folder)
+    examples = Examples(data, array, split, resize)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("scoring", total=None)
+        tally = score_examples(
+            detector,
+            examples,
+            table,
+            fpr,
+            batch_size,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(tally.line(detector.card.score, fpr), file=sys.stderr if terminal else sys.stdout)
+    if not terminal:
+        print(out)
 
 
 @app.command()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import DataSection, EvaluationSection, ModelSection, TrainingSection
-from allocsearch.data.splits import load_search_data
+from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
+from allocsearch.data.splits import SearchData
 from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.objective import Candidate, Outcome, train_and_measure
 from allocsearch.training.loop import Epoch
@@ -15,33 +15,32 @@ from allocsearch.training.loop import Epoch
 def retrain(
     allocation: Allocation,
     seed: int,
-    data: DataSection,
+    data: SearchData,
     model: ModelSection,
     training: TrainingSection,
     evaluation: EvaluationSection,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Outcome:
-    """Load the data, train the allocation, measure it as a trial of a study would.
+    """Train the allocation and measure it as a trial of a study would.
 
     Args:
         allocation: What to train.
         seed: Seed of the training and the measurement.
-        data: The data; its test sets are not opened.
+        data: The data of the search.
         model: Everything about the model but its allocation.
         training: The training.
         evaluation: The measurement.
         on_epoch: Called after every epoch.
 
     Raises:
-        InputError: If data is missing, broken or not for the likelihood.
+        InputError: If data is not for the likelihood.
         DivergedError: If the loss became NaN or infinite.
         NotFiniteError: If a metric is NaN or infinite.
     """
-    loaded = load_search_data(data)
-    check_compatibility(loaded, model)
+    check_compatibility(data, model)
     [(_, outcome)] = train_and_measure(
         [Candidate(allocation, seed)],
-        loaded,
+        data,
         model,
         training,
         evaluation,

@@ -15,7 +15,7 @@ import allocsearch
 from allocsearch.report.export import load_export
 from allocsearch.search.records import read_run
 
-COMMANDS = ("run", "status", "report", "export", "train")
+COMMANDS = ("run", "status", "report", "export", "train", "score")
 
 
 def _copied(finished_run, tmp_path):
