@@ -24,14 +24,14 @@ def repetition_lines(
         for name, now in provenance.items()
         if then.get(name) not in (None, now)
     ]
-    if exported.training.population != 1:
-        causes.append("it was trained in a population, whose rounding differs from that of one")
     shared = [name for name in exported.metrics if name in metrics]
     differing = [name for name in shared if exported.metrics[name] != metrics[name]]
     if not shared:
         return ("Nothing to compare: the export holds no metrics.",)
     if not differing:
         return (f"All {len(shared)} metrics equal the exported ones exactly.", *causes)
+    if exported.training.population != 1:
+        causes.append("it was trained in a population, whose rounding differs from that of one")
     lines = [
         f"{metric_name(name)}: exported {with_unit(name, exported.metrics[name])}, "
         f"now {with_unit(name, metrics[name])}"

@@ -57,3 +57,5 @@ def test_a_population_is_a_cause(exported):
     trained = exported.model_copy(update={"training": training})
     metrics = {name: value + 1 for name, value in exported.metrics.items()}
     assert "population" in repetition_lines(trained, metrics, THEN)[-1]
+    # One that was trained alone after all is repeated to the bit.
+    assert len(repetition_lines(trained, exported.metrics, THEN)) == 1
