@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -74,6 +75,21 @@ def run(
     changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
     config = load(study, changes)
     folder = runs / config.study.name
+    with _interruptible() as check:
+        from allocsearch.search.run import prepare
+
+        config = prepare(config, folder)
+        check()
+        _run(config, folder, check)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Exit code 130 after SIGINT or SIGTERM, with the line that says how to go on.
+
+    Yields:
+        What raises KeyboardInterrupt where a library has swallowed that one.
+    """
     received: list[int] = []
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -90,11 +106,7 @@ def run(
         signal.signal(number, interrupt)
     try:
         try:
-            from allocsearch.search.run import prepare
-
-            config = prepare(config, folder)
-            check()
-            _run(config, folder, check)
+            yield check
         except Exception:
             check()
             raise
@@ -213,6 +225,60 @@ def _format(named: Format | None, out: Path | None) -> Format:
     if named is not None and by_ending not in (None, named):
         raise InputError(f"--out {out}: the ending says {by_ending}, and --format is {named}")
     return named or by_ending or "toml"
+
+
+@app.command()
+def evaluate(
+    run_folder: _RunFolder,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pick",
+            metavar="PICK",
+            help="knee (without it), max:METRIC, min:METRIC or trial:NUMBER; can be repeated.",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Fresh trainings of each allocation.")] = 3,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; without it study.workers.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Evaluate other picks on test sets seen before.")
+    ] = False,
+) -> None:
+    """Train picked allocations and baselines with fresh seeds, and test them on data.ood_test.
+
+    Picks know validation metrics alone. Every opening of the test sets is counted, and shown with
+    the results: pick once, then evaluate once. The same command goes on with what was broken off.
+
+    Example: `allocsearch evaluate runs/quickstart --pick knee --seeds 3 --workers 2`
+    """
+    from allocsearch.report.pick import pick
+    from allocsearch.search.records import read_run
+
+    record = read_run(run_folder)
+    picked = [(text, pick(record, text)) for text in choices or ["knee"]]
+    with _interruptible() as check:
+        from allocsearch.report.evaluation_table import write_evaluation_table
+        from allocsearch.report.evaluation_text import evaluation_text
+        from allocsearch.report.page import write_page
+        from allocsearch.search.entrants import Pick
+        from allocsearch.search.evaluations import read_openings
+        from allocsearch.search.final import evaluate as evaluate_run
+
+        check()
+        evaluation = evaluate_run(
+            record,
+            [Pick(text, trial) for text, trial in picked],
+            seeds,
+            workers or record.config.study.workers,
+            again=again,
+            on_done=lambda what, done, total: print(f"{done} of {total} {what}", flush=True),
+        )
+        openings = read_openings(record.folder)
+        Console().print(evaluation_text(evaluation, openings), soft_wrap=True, highlight=False)
+        print(write_evaluation_table(evaluation, record.folder))
+        print(write_page(record))
 
 
 @app.command()

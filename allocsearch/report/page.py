@@ -18,6 +18,8 @@ from plotly.offline import get_plotlyjs
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.report import theme
+from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
+from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
 from allocsearch.report.front import comparable, knee, losses, pareto_front
 from allocsearch.report.labels import (
     format_duration,
@@ -31,6 +33,7 @@ from allocsearch.report.panels import panels
 from allocsearch.report.score_choice import score_choice
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import export_command, front_text, progress_text
+from allocsearch.search.evaluations import read_evaluation, read_openings
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.storage import write_atomically
 
@@ -78,6 +81,17 @@ class Row:
     warm_start: str
 
 
+@dataclass(frozen=True)
+class FinalEvaluation:
+    """The last final evaluation that ended, as texts, and how often test sets were opened."""
+
+    opened: str
+    when: str
+    header: tuple[str, ...]
+    rows: tuple[EvaluationRow, ...]
+    lines: tuple[str, ...]
+
+
 def write_page(record: StudyRecord) -> Path:
     """Write `report.html` into the run folder, and return its path."""
     path = record.folder / REPORT_NAME
@@ -105,6 +119,7 @@ def render_page(record: StudyRecord) -> str:
         ended=record.finished >= record.config.study.trials,
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         recommendation=recommendation(record),
+        evaluation=final_evaluation(record),
         header=header,
         rows=rows,
         front_rows=[by_number[trial.number] for trial in pareto_front(record)],
@@ -149,6 +164,21 @@ def recommendation(record: StudyRecord) -> Recommendation | None:
         command=export_command(record),
         score=score_choice(record, trial),
     )
+
+
+def final_evaluation(record: StudyRecord) -> FinalEvaluation | None:
+    """What to show of the final evaluations, or None where the test sets were never opened."""
+    openings = read_openings(record.folder)
+    if not openings:
+        return None
+    opened = opened_text(openings)
+    found = [read_evaluation(record.folder, opening) for opening in reversed(openings)]
+    latest = next((evaluation for evaluation in found if evaluation is not None), None)
+    if latest is None:
+        return FinalEvaluation(opened, openings[-1].when, (), (), ("None of them has ended.",))
+    lines = (*choice_lines(latest), method_text(latest))
+    rows = evaluation_cells(latest)
+    return FinalEvaluation(opened, latest.opening.when, HEADER, rows, lines)
 
 
 def _reason(record: StudyRecord, members: int) -> str:

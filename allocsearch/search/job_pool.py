@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.synchronize import Event
@@ -64,14 +66,20 @@ def _begin(stop: Event) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker that waits for a job would otherwise wait for ever where its parent was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(function: Callable[[Job, Check], None], job: Job) -> None:
-    # What stopped a job is known to the process that stopped it.
-    parent = multiprocessing.parent_process()
-
     def check() -> None:
-        if (_stop is not None and _stop.is_set()) or (parent and not parent.is_alive()):
+        if _stop is not None and _stop.is_set():
             raise StoppedError
 
     function(job, check)

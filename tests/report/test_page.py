@@ -12,6 +12,14 @@ import pytest
 from allocsearch.report.front import pareto_front
 from allocsearch.report.page import masked_config, recommendation, render_page, write_page
 from allocsearch.report.pick import pick
+from allocsearch.search.evaluations import (
+    Detected,
+    Evaluated,
+    Evaluation,
+    Opening,
+    append_opening,
+    write_evaluation,
+)
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -208,3 +216,25 @@ def test_report_needs_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_final_evaluation_is_shown_with_the_number_of_openings(study):
+    assert 'id="evaluation"' not in render_page(study)
+    opening = Opening(
+        1, "2026-01-02T03:04:05+00:00", ("20-2-2",), ("20-2-2",), (1,), {"<far>": "f"}, "i"
+    )
+    append_opening(study.folder, opening)
+    page = render_page(study)
+    assert "test sets opened 1 time in this run" in page
+    assert "None of them has ended." in page
+    found = Detected("<far>", 0.9, None, 0.85, 0.95, 0.8, 0.7, 0.4, 0.5, 0.25)
+    chosen = "chosen on validation set inversion (trial 3)"
+    each = Evaluated("20-2-2", ("knee (trial 3)",), "kl_1", chosen, (1,), sets=(found,))
+    write_evaluation(study.folder, Evaluation(opening, "given", ("inversion",), {}, (each,)))
+    append_opening(study.folder, dataclasses.replace(opening, number=2, picked=("8-8-8",)))
+    page = render_page(study)
+    assert "test sets opened 2 times in this run, for different picks" in page
+    assert "0.900 (0.850-0.950)" in page
+    assert f"score kl_1: {chosen}" in page
+    assert "&lt;far&gt;" in page
+    assert "<far>" not in page

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from allocsearch.report.evaluation_table import evaluation_cells, write_evaluation_table
+from allocsearch.report.evaluation_text import evaluation_text, opened_text
+from allocsearch.search.evaluations import (
+    Detected,
+    Evaluated,
+    Evaluation,
+    Opening,
+    append_opening,
+    read_evaluation,
+    read_openings,
+    write_evaluation,
+)
+
+OPENING = Opening(
+    1, "2026-01-02T03:04:05+00:00", ("20-8-4",), ("20-8-4", "11-11-10"), (1, 2), {"far": "f"}, "i"
+)
+
+
+def found(name, auroc, **rest):
+    return Detected(name, auroc, 0.01, auroc - 0.02, auroc + 0.02, 0.8, 0.7, 0.4, 0.5, 0.3, **rest)
+
+
+@pytest.fixture
+def evaluation():
+    difference = {"difference": 0.1, "difference_low": 0.05, "difference_high": 0.15}
+    sets = (
+        found("far", 0.95, **difference, p_value=0.0001),
+        found("near", 0.9, **difference, p_value=0.25),
+    )
+    ours = Evaluated(
+        "20-8-4",
+        ("knee (trial 3)",),
+        "kl_1",
+        "chosen on validation set inversion (trial 3)",
+        (1, 2),
+        elbo=-30.25,
+        elbo_sd=0.5,
+        retention=9.0,
+        attenuation=0.5,
+        sets=sets,
+    )
+    uniform = Evaluated(
+        "11-11-10",
+        ("uniform split",),
+        None,
+        "no training ended well",
+        (),
+        {"1": "loss is nan", "2": "loss is nan"},
+    )
+    return Evaluation(OPENING, "given", ("inversion",), {"data": "d"}, (ours, uniform))
+
+
+def shown(evaluation, openings=(OPENING,)):
+    console = Console(width=40)
+    with console.capture() as capture:
+        console.print(evaluation_text(evaluation, openings), soft_wrap=True, highlight=False)
+    return capture.get()
+
+
+def test_text_says_what_was_found_and_what_was_chosen_where(evaluation):
+    lines = shown(evaluation).splitlines()
+    assert lines[0] == "given  test sets opened 1 time in this run"
+    assert lines[1].split()[:4] == ["allocation", "test", "set", "AUROC"]
+    assert lines[2].split()[:4] == ["20-8-4", "far", "0.950", "(0.930-0.970)"]
+    assert "+0.100 (+0.050 to +0.150)" in lines[2]
+    assert "<0.001" in lines[2]
+    assert "near (worst)" in lines[3]
+    assert "0.250" in lines[3]
+    assert "all trainings failed" in lines[4]
+    choice = "20-8-4: knee (trial 3); score kl_1: chosen on validation set inversion (trial 3)"
+    assert lines[5] == f"{choice}; ELBO of the ID test part -30.2 nats"
+    assert all(len(line) == len(lines[2]) for line in lines[1:4])
+    assert lines[6:9] == [
+        "11-11-10: uniform split; no training ended well",
+        "  seed 1 failed: loss is nan",
+        "  seed 2 failed: loss is nan",
+    ]
+    assert "over 2 fresh seeds and the examples" in lines[9]
+    assert "not corrected for 1 comparison per test set" in lines[9]
+
+
+def test_one_seed_is_said_to_be_one(evaluation):
+    one = replace(evaluation, opening=replace(OPENING, seeds=(1,)))
+    assert "over examples alone (one seed)" in shown(one)
+
+
+def test_number_of_openings_is_told_with_what_it_means():
+    second = replace(OPENING, number=2, seeds=(1, 2, 3))
+    assert opened_text((OPENING, second)) == "test sets opened 2 times in this run"
+    other = replace(OPENING, number=3, picked=("4-8-20",), again=True)
+    assert opened_text((OPENING, second, other)).startswith(
+        "test sets opened 3 times in this run, for different picks: the best of several"
+    )
+
+
+def test_picked_rows_are_set_off(evaluation):
+    assert [row.picked for row in evaluation_cells(evaluation)] == [True, True, False]
+
+
+def test_csv_has_every_number(evaluation, tmp_path):
+    path = write_evaluation_table(evaluation, tmp_path)
+    assert path == tmp_path / "evaluations" / "1" / "evaluation.csv"
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["allocation"], row["set"]) for row in rows] == [
+        ("20-8-4", "far"),
+        ("20-8-4", "near"),
+        ("11-11-10", ""),
+    ]
+    assert float(rows[0]["auroc"]) == 0.95
+    assert float(rows[0]["p_value"]) == 0.0001
+    assert [row["worst"] for row in rows] == ["False", "True", ""]
+    assert rows[0]["roles"] == "knee (trial 3)"
+
+
+def test_files_read_back_equal(evaluation, tmp_path):
+    append_opening(tmp_path, OPENING)
+    append_opening(tmp_path, replace(OPENING, number=2))
+    assert read_openings(tmp_path) == (OPENING, replace(OPENING, number=2))
+    write_evaluation(tmp_path, evaluation)
+    assert read_evaluation(tmp_path, OPENING) == evaluation
+    assert read_evaluation(tmp_path, replace(OPENING, number=2)) is None
