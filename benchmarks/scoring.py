@@ -5,7 +5,9 @@
 Images and detector are synthetic: what is measured depends on their sizes alone. The forward pass
 alone is `infer` and one `bound_terms` (the ELBO) with as many samples and examples in a batch, on
 inputs and noise that lie in memory; where a score takes more passes, they are measured, too.
-The file of 1,000,000 images takes 784 MB of the temporary folder.
+Times are those of one core at work, as the machine may be shared; the start of the command, some
+seconds of imports, is part of them. The file of 1,000,000 images takes 784 MB of the temporary
+folder.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ COMMAND = Path(sys.executable).with_name("allocsearch")
 
 @dataclass(frozen=True)
 class Measured:
-    """A run of the command: seconds, and the peak of its resident memory in MB."""
+    """A run of the command: seconds of a core, and the peak of its resident memory in MB."""
 
     seconds: float
     peak: float
@@ -71,13 +73,12 @@ def train(folder: Path, images: Path, score: str, samples: int) -> Path:
 
 def run_command(folder: Path, images: Path, out: Path) -> Measured:
     """Score a file with the real command."""
-    start = time.perf_counter()
     arguments = [COMMAND, "score", folder, "--data", images, "--out", out]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"allocsearch score failed: {status}")
-    return Measured(time.perf_counter() - start, usage.ru_maxrss / 1024)
+    return Measured(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def forward_rate(folder: Path, passes: tuple[int, ...], batches: int = 40) -> float:
@@ -90,11 +91,11 @@ def forward_rate(folder: Path, passes: tuple[int, ...], batches: int = 40) -> fl
     with torch.inference_mode():
         for number in range(batches + 3):
             if number == 3:
-                start = time.perf_counter()
+                start = time.process_time()
             latents = model.infer(x, noise)
             for k in passes:
                 model.bound_terms(x, latents, k)
-    return batches * len(x) / (time.perf_counter() - start)
+    return batches * len(x) / (time.process_time() - start)
 
 
 def main() -> None:
