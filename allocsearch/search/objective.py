@@ -58,9 +58,6 @@ class Candidate:
     seed: int
 
 
-Failure = DivergedError | NotFiniteError
-
-
 def train_and_measure(
     candidates: Sequence[Candidate],
     data: SearchData,
@@ -69,7 +66,7 @@ def train_and_measure(
     evaluation: EvaluationSection,
     on_epoch: Callable[[int, Epoch], None] = lambda index, epoch: None,
     on_step: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[int, Outcome | Failure]]:
+) -> Iterator[tuple[int, Outcome | RuntimeError]]:
     """Train and measure candidates; those of equally many layers are trained together.
 
     On a CPU, equal arguments give equal bits.
@@ -86,8 +83,8 @@ def train_and_measure(
 
     Yields:
         The index of each candidate as soon as it is measured, in no particular order, with its
-        outcome, or with what went wrong: a loss or a metric that is NaN or infinite. The others
-        do not suffer from that.
+        outcome, or with what went wrong: a loss or a metric that is NaN or infinite, or a
+        covariance that cannot be factorised. The others do not suffer from that.
     """
     torch.set_num_threads(training.threads)
     groups: dict[int, list[int]] = {}
@@ -110,7 +107,7 @@ def train_and_measure(
                 found = measure(
                     hvae, data, measurement_settings(evaluation, candidate.seed), on_step
                 )
-            except NotFiniteError as error:
+            except (NotFiniteError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
                 yield index, error
             else:
                 own = (candidate.allocation, candidate.seed, hvae, history)

@@ -36,6 +36,7 @@ def retrain(
         InputError: If data is not for the likelihood.
         DivergedError: If the loss became NaN or infinite.
         NotFiniteError: If a metric is NaN or infinite.
+        LinAlgError: If a covariance of the latents cannot be factorised.
     """
     check_compatibility(data, model)
     [(_, outcome)] = train_and_measure(

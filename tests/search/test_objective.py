@@ -15,6 +15,8 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import SearchData
+from allocsearch.metrics.evaluation import Measurement, measure
+from allocsearch.models.hvae import HVAE
 from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
 from allocsearch.training.loop import DivergedError, Epoch
 
@@ -126,6 +128,24 @@ def test_candidates_of_all_depths_have_their_outcomes(data: SearchData) -> None:
         assert isinstance(alone, Outcome)
         for name, value in alone.measurement.metrics.items():
             assert outcome.measurement.metrics[name] == pytest.approx(value, rel=0.02, abs=0.02)
+
+
+def test_a_measurement_that_fails_leaves_the_others(
+    data: SearchData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(model: HVAE, *arguments: object) -> Measurement:
+        if str(model.allocation) == "2-4":
+            torch.linalg.cholesky(-torch.eye(2))
+        return measure(model, *arguments)
+
+    monkeypatch.setattr("allocsearch.search.objective.measure", failing)
+    training = TRAINING.model_copy(update={"batch_seed": 3})
+    candidates = [Candidate(Allocation.parse(text), 7) for text in ("4-2", "2-4", "5-1")]
+    found = dict(train_and_measure(candidates, data, MODEL, training, EVALUATION))
+    assert isinstance(found[1], torch.linalg.LinAlgError)
+    assert "not positive-definite" in str(found[1])
+    assert isinstance(found[0], Outcome)
+    assert isinstance(found[2], Outcome)
 
 
 @pytest.mark.parametrize(
