@@ -25,6 +25,8 @@ class StudySection(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "study"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     trials: Count = 50
+    repeats: Literal["neighbour", "replicate"] = "neighbour"
+    replicates: Count = 3
     objectives: Annotated[
         tuple[Annotated[str, BeforeValidator(_objective)], ...],
         BeforeValidator(one_or_more),

@@ -32,8 +32,8 @@ def time_left(record: StudyRecord) -> float | None:
         for trial in record.trials
         if trial.state == "running" and trial.progress
     )
-    left = max(0.0, study.trials - record.finished - done)
-    return fmean(durations) * left / min(study.workers, study.trials)
+    left = max(0.0, record.wanted - record.finished - done)
+    return fmean(durations) * left / min(study.workers, record.wanted)
 
 
 def live_view(record: StudyRecord, elapsed: float) -> RenderableType:
@@ -49,7 +49,7 @@ def live_view(record: StudyRecord, elapsed: float) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
         Text(study.name, style="bold"),
-        ProgressBar(total=study.trials, completed=record.finished, width=24),
+        ProgressBar(total=record.wanted, completed=record.finished, width=24),
         Text(f"{progress_text(record)}  {format_duration(elapsed)}{remaining}"),
     )
     return Group(grid, *_running(record), *_front(record))
@@ -88,7 +88,7 @@ def _front(record: StudyRecord) -> list[RenderableType]:
 
 def _finished_line(record: StudyRecord, trial: TrialRecord, finished: int) -> str:
     study = record.config.study
-    head = f"{finished} of {study.trials}  trial {trial.number}  {trial.allocation}"
+    head = f"{finished} of {record.wanted}  trial {trial.number}  {trial.allocation}"
     if trial.state != "complete":
         return f"{head}  {trial.state}: {' '.join((trial.reason or '').split())}"
     values = "  ".join(
@@ -111,7 +111,7 @@ class PlainProgress:
             # Trials of an earlier run are told by their count alone.
             self._told = {trial.number for trial in ended}
             study = record.config.study
-            return [f"{study.name}: {record.finished} of {study.trials} trials"]
+            return [f"{study.name}: {record.finished} of {record.wanted} trials"]
         new = [trial for trial in ended if trial.number not in self._told]
         self._told |= {trial.number for trial in new}
         finished = record.finished - sum(trial.finished for trial in new)

@@ -116,7 +116,7 @@ def render_page(record: StudyRecord) -> str:
         name=record.config.study.name,
         progress=progress_text(record),
         front_text=front_text(record),
-        ended=record.finished >= record.config.study.trials,
+        ended=record.finished >= record.wanted,
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         recommendation=recommendation(record),
         evaluation=final_evaluation(record),

@@ -34,10 +34,22 @@ def export_command(record: StudyRecord) -> str:
 
 def progress_text(record: StudyRecord) -> str:
     """How many trials are finished, and how many are in any other state than complete."""
-    text = f"{record.finished} of {record.config.study.trials} trials"
+    text = f"{record.finished} of {record.wanted} trials"
     states = Counter(trial.state for trial in record.trials)
     others = [f"{states[s]} {s}" for s in _STATES[1:] if states[s]]
     return f"{text} ({', '.join(others)})" if others else text
+
+
+def used_up_lines(record: StudyRecord) -> list[str]:
+    """Why a study ends with fewer trials than `study.trials`, where it does."""
+    if record.most is None:
+        return []
+    study = record.config.study
+    each = "training" if study.replicates == 1 else f"{study.replicates} trainings"
+    return [
+        f"The search space is used up by {record.most} of {study.trials} trials: every "
+        f"allocation has its {each} then (study.replicates)."
+    ]
 
 
 def front_text(record: StudyRecord) -> str:
@@ -87,7 +99,7 @@ def summary(
         blocks += [Text(f"Last failure: {reason}") for reason in _last_failure(record)]
     if report is not None:
         blocks.append(Text(f"Report:  {report}"))
-    return Group(Text("  ".join(parts)), *blocks)
+    return Group(Text("  ".join(parts)), *map(Text, used_up_lines(record)), *blocks)
 
 
 def _front_table(
@@ -130,7 +142,8 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
     study = record.config.study
     states = Counter(trial.state for trial in record.trials)
     counts = ", ".join(f"{states[s]} {s}" for s in _STATES if states[s]) or "none started"
-    lines = [f"{study.name}: {record.finished} of {study.trials} trials; {counts}"]
+    lines = [f"{study.name}: {record.finished} of {record.wanted} trials; {counts}"]
+    lines += used_up_lines(record)
     for trial in record.trials:
         if trial.state == "running":
             lines.append(f"  running: {_running(trial)}")

@@ -18,6 +18,7 @@ State = Literal["complete", "failed", "interrupted", "running", "waiting"]
 
 ALLOCATION = "allocation"
 RATIO = "ratio"
+REPLICATE = "replicate"
 SLOT = "slot"
 SEED = "seed"
 METRICS = "metrics"
@@ -30,6 +31,8 @@ WARM_START = "warm_start"
 INTERRUPTED = "interrupted"
 PROGRESS = "progress"
 WORKER = "worker"
+# Of the study, not of a trial.
+MOST_TRIALS = "most_trials"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class TrialRecord:
             died or was stopped, and which another trial repeats.
         allocation: The allocation, once proposed.
         seed: Seed of the training.
+        replicate: Which training of its allocation it is, from 0.
         values: The objectives in the order of the study file, for a complete trial.
         metrics: Every recorded metric of a complete trial by name.
         score: The OOD score behind the metric `auroc`, where there are OOD validation sets.
@@ -58,6 +62,7 @@ class TrialRecord:
     state: State
     allocation: Allocation | None = None
     seed: int | None = None
+    replicate: int | None = None
     values: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     score: str | None = None
@@ -71,17 +76,31 @@ class TrialRecord:
 
     @property
     def finished(self) -> bool:
-        """Whether the trial counts towards `study.trials`."""
+        """Whether the trial counts towards the number of trials that are wanted."""
         return self.state in ("complete", "failed")
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study as it stands: its run folder, resolved config and trials in order of number."""
+    """A study as it stands: its run folder, resolved config and trials in order of number.
+
+    Attributes:
+        folder: The run folder.
+        config: The resolved config.
+        trials: In order of number.
+        most: How many trials the study ends with where its allocations, each with all its
+            replicates, are fewer than `study.trials`; None where they are not.
+    """
 
     folder: Path
     config: StudyConfig
     trials: tuple[TrialRecord, ...]
+    most: int | None = None
+
+    @property
+    def wanted(self) -> int:
+        """How many trials the study ends with."""
+        return self.config.study.trials if self.most is None else self.most
 
     @property
     def complete(self) -> tuple[TrialRecord, ...]:
@@ -90,7 +109,7 @@ class StudyRecord:
 
     @property
     def finished(self) -> int:
-        """How many trials count towards `study.trials`."""
+        """How many trials count towards `wanted`."""
         return sum(trial.finished for trial in self.trials)
 
 
@@ -103,6 +122,7 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         state=_state(trial.state, attributes),
         allocation=None if text is None else Allocation.parse(text),
         seed=attributes.get(SEED),
+        replicate=attributes.get(REPLICATE),
         values=tuple(trial.values or ()),
         metrics=attributes.get(METRICS, {}),
         score=attributes.get(SCORE),
@@ -127,7 +147,8 @@ def _state(state: TrialState, attributes: Mapping[str, Any]) -> State:
 def read_study(study: optuna.Study, config: StudyConfig, folder: Path) -> StudyRecord:
     """The record of an open study."""
     trials = tuple(read_trial(trial) for trial in study.get_trials(deepcopy=False))
-    return StudyRecord(folder=folder, config=config, trials=trials)
+    most = study.user_attrs.get(MOST_TRIALS)
+    return StudyRecord(folder=folder, config=config, trials=trials, most=most)
 
 
 def read_run(folder: Path) -> StudyRecord:

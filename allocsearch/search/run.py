@@ -48,7 +48,7 @@ _GRACE = 30.0
 _FALSE_STARTS = 3
 
 # What a run can be continued with; all else is part of what the results mean.
-_CHANGEABLE = ("trials", "workers", "retries")
+_CHANGEABLE = ("trials", "replicates", "workers", "retries")
 
 
 class WorkerError(RuntimeError):
@@ -172,7 +172,7 @@ def run_study(
             while not interrupts:
                 record = read_study(study, config, folder)
                 on_poll(record)
-                if record.finished >= config.study.trials:
+                if record.finished >= record.wanted:
                     return record
                 supervisor.tend(record)
         finally:

@@ -1,7 +1,8 @@
 """The queue of trials: as many slots as `study.trials`, each run to its end exactly once.
 
 All slots are enqueued before the first worker starts, and each waiting trial is handed to one
-worker only, so no race between workers can change how many trials a study ends with.
+worker only, so no race between workers can change how many trials a study ends with. What a trial
+trains is settled in one place for all workers, so none trains what another one does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -18,16 +20,23 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.proposal import FIXED_PARAMS, decode, encode, propose
 from allocsearch.search.records import (
+    ALLOCATION,
     INTERRUPTED,
+    MOST_TRIALS,
+    RATIO,
     REASON,
+    REPLICATE,
     RETRY_OF,
     SEED,
     SLOT,
     WARM_START,
     WORKER,
 )
+from allocsearch.search.repeats import Trained, candidates, next_replicate, training_seed
 from allocsearch.search.samplers import build_sampler
 from allocsearch.search.warm_start import WarmStart
 from allocsearch.spaces import Space
@@ -38,11 +47,12 @@ def slot_seed(study_seed: int, slot: int, purpose: int) -> int:
     return int(np.random.SeedSequence((study_seed, slot, purpose)).generate_state(1)[0] >> 1)
 
 
-_TRAINING, _SAMPLING = 0, 1
+# Another purpose, 2, is that of the final evaluation.
+_SAMPLING, _TIES = 1, 3
 
 STOPPED = "stopped"
 # What the repetition of an interrupted trial has of it.
-_KEPT = (SLOT, SEED, WARM_START)
+_KEPT = (SLOT, WARM_START, ALLOCATION, RATIO, REPLICATE, SEED)
 _LOCK_NAME = ".claim.lock"
 
 
@@ -50,6 +60,8 @@ def fill(
     study: optuna.Study, config: StudyConfig, space: Space, first: Sequence[WarmStart] = ()
 ) -> None:
     """Enqueue the slots that are missing, or take back waiting ones that are too many.
+
+    A space whose allocations have all their replicates before `study.trials` gets fewer slots.
 
     Args:
         study: The study.
@@ -60,13 +72,17 @@ def fill(
     Raises:
         InputError: If more trials than `study.trials` have begun.
     """
-    wanted = config.study.trials
     trials = study.get_trials(deepcopy=False)
     counted = [trial for trial in trials if not trial.user_attrs.get(INTERRUPTED)]
     waiting = [trial for trial in counted if trial.state == TrialState.WAITING]
     begun = len(counted) - len(waiting)
-    if begun > wanted:
-        raise InputError(f"study.trials: found {wanted}; this run has begun {begun} already")
+    if begun > config.study.trials:
+        raise InputError(
+            f"study.trials: found {config.study.trials}; this run has begun {begun} already"
+        )
+    room = max(begun, space.size * config.study.replicates)
+    wanted = min(config.study.trials, room)
+    study.set_user_attr(MOST_TRIALS, wanted if wanted < config.study.trials else None)
     kept = wanted - begun
     surplus = sorted(waiting, key=lambda trial: trial.user_attrs[SLOT])[kept:]
     # A kill in the middle of this leaves waiting trials that are marked, but not ended.
@@ -78,7 +94,6 @@ def fill(
     ranks = list(islice(_grid(config, space, first), max(0, wanted - len(first))))
     for slot in missing:
         attributes: dict[str, object] = {SLOT: slot}
-        attributes[SEED] = slot_seed(config.study.seed, slot, _TRAINING)
         params: Mapping[str, object] = {}
         if slot < len(first):
             params = first[slot].params
@@ -111,39 +126,96 @@ def _shuffled(size: int, seed: int) -> Iterator[int]:
 
 
 def claim(
-    study: optuna.Study, config: StudyConfig, worker: str, folder: Path
+    study: optuna.Study, config: StudyConfig, space: Space, worker: str, folder: Path
 ) -> optuna.Trial | None:
     """Take the next waiting trial for `worker`, or None where none waits.
+
+    The trial comes with the seed of its training, and the space suggests for it what it is to
+    train: an allocation with a replicate of which no other trial has, see `repeats.candidates`.
 
     Args:
         study: The study.
         config: Its config.
+        space: Its search space.
         worker: Identity of the worker.
         folder: The run folder, in which claims wait for each other.
     """
-    storage = storage_of(study)
     # SQLite cannot lock the row that Optuna reads before it writes: two would get one trial.
-    with FileLock(folder / _LOCK_NAME):
-        for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            try:
-                taken = storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
-            except UpdateFinishedTrialError:
-                continue
-            if taken:
-                storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
-                break
-        else:
-            return None
+    lock = FileLock(folder / _LOCK_NAME)
+    with lock:
+        taken = _take(study, worker)
+    if taken is None:
+        return None
     # A sampler seeded by the slot proposes the same after an interruption as without.
-    seed = slot_seed(config.study.seed, waiting.user_attrs[SLOT], _SAMPLING)
-    study.sampler = build_sampler(config.study.sampler, seed)
-    return optuna.Trial(study, waiting._trial_id)
+    study.sampler = build_sampler(config.study.sampler, _seed(config, taken, _SAMPLING))
+    if ALLOCATION not in taken.user_attrs:
+        params = propose(study, study.sampler, taken, space)
+        with lock:
+            _settle(study, config, space, taken, params)
+    return optuna.Trial(study, taken._trial_id)
+
+
+def _take(study: optuna.Study, worker: str) -> FrozenTrial | None:
+    """The next waiting trial, now running."""
+    storage = storage_of(study)
+    for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        try:
+            taken = storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
+        except UpdateFinishedTrialError:
+            continue
+        if taken:
+            storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
+            return storage.get_trial(waiting._trial_id)
+    return None
+
+
+def _seed(config: StudyConfig, trial: FrozenTrial, purpose: int) -> int:
+    return slot_seed(config.study.seed, trial.user_attrs[SLOT], purpose)
+
+
+def _settle(
+    study: optuna.Study,
+    config: StudyConfig,
+    space: Space,
+    trial: FrozenTrial,
+    params: Mapping[str, Any],
+) -> None:
+    """Record what a trial trains; the parameters that the sampler will see stand for it."""
+    storage, key = storage_of(study), trial._trial_id
+    proposed = decode(space, params)
+    trained = _trained(study)
+    source = random.Random(_seed(config, trial, _TIES))
+    allocation, settled = next(
+        (candidate, found)
+        for candidate in candidates(proposed, trained, space, config.study, source)
+        if (found := params if candidate == proposed else encode(space, candidate, params))
+    )
+    replicate = next_replicate(trained, allocation)
+    storage.set_trial_system_attr(key, FIXED_PARAMS, dict(settled))
+    storage.set_trial_user_attr(key, RATIO, allocation.ratio)
+    storage.set_trial_user_attr(key, REPLICATE, replicate)
+    seed = training_seed(config.study.seed, allocation, replicate)
+    storage.set_trial_user_attr(key, SEED, seed)
+    # The last: a trial that has it is settled, whenever its worker is killed.
+    storage.set_trial_user_attr(key, ALLOCATION, str(allocation))
+
+
+def _trained(study: optuna.Study) -> Trained:
+    """The replicates that trials have been given; an interrupted one has its repetition."""
+    trained: dict[Allocation, set[int]] = {}
+    for trial in study.get_trials(deepcopy=False):
+        found = trial.user_attrs
+        if ALLOCATION in found and not found.get(INTERRUPTED):
+            # Early studies counted no replicates; their trainings count all the same.
+            replicate = found.get(REPLICATE, -1 - found[SLOT])
+            trained.setdefault(Allocation.parse(found[ALLOCATION]), set()).add(replicate)
+    return trained
 
 
 def requeue(
     study: optuna.Study, config: StudyConfig, is_dead: Callable[[str | None], bool], reason: str
 ) -> None:
-    """End the running trials of dead workers and enqueue each again, seed and allocation kept.
+    """End the running trials of dead workers and enqueue each again, with all that was settled.
 
     A trial whose workers died `study.retries` + 1 times fails for good; one that was stopped on
     purpose can be begun again any number of times.
@@ -183,7 +255,7 @@ def _died_before(other: FrozenTrial, trial: FrozenTrial) -> bool:
 
 def _fixed(trial: FrozenTrial) -> dict[str, object]:
     """The parameters of a trial: those proposed, or those it was enqueued with."""
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    return {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
 
 
 def _interrupt(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:

@@ -23,19 +23,17 @@ from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search.identity import own_identity
 from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
 from allocsearch.search.records import (
-    ALLOCATION,
     BROKEN_INVARIANTS,
     METRICS,
     PROGRESS,
     PROVENANCE,
-    RATIO,
     SCORE,
     SEED,
 )
 from allocsearch.search.resources import population_size
 from allocsearch.search.slots import STOPPED, claim, fail, requeue
 from allocsearch.search.storage import open_study
-from allocsearch.spaces import Space, build_space
+from allocsearch.spaces import build_space
 from allocsearch.training.loop import Epoch
 
 logger = logging.getLogger(__name__)
@@ -75,8 +73,8 @@ def work(
     together = population_size(config, data)
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
-        while (trial := claim(study, config, identity, folder)) is not None:
-            yield trial, _propose(trial, space)
+        while (trial := claim(study, config, space, identity, folder)) is not None:
+            yield trial, space.suggest(trial)
 
     while trials := list(islice(proposed(), together)):
         try:
@@ -84,14 +82,6 @@ def work(
         except StoppedError:
             requeue(study, config, lambda worker: worker == identity, STOPPED)
             return
-
-
-def _propose(trial: optuna.Trial, space: Space) -> Allocation:
-    """The allocation of a claimed trial, which is recorded with it."""
-    allocation = space.suggest(trial)
-    trial.set_user_attr(ALLOCATION, str(allocation))
-    trial.set_user_attr(RATIO, allocation.ratio)
-    return allocation
 
 
 def run_trials(

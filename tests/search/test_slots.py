@@ -16,8 +16,11 @@ from optuna.trial import TrialState
 
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search.records import (
+    ALLOCATION,
     INTERRUPTED,
+    RATIO,
     REASON,
+    REPLICATE,
     RETRY_OF,
     SEED,
     SLOT,
@@ -29,6 +32,7 @@ from allocsearch.spaces import build_space
 
 OBJECTIVES = ["max:retention", "min:attenuation"]
 DIRECTIONS = ["maximize", "minimize"]
+KEPT = (SLOT, ALLOCATION, RATIO, REPLICATE, SEED)
 
 
 def config_of(trials: int, sampler: str = "random", retries: int = 3, **space) -> StudyConfig:
@@ -53,7 +57,7 @@ def fill_with(study: optuna.Study, config: StudyConfig) -> None:
 
 def claim_for(study: optuna.Study, config: StudyConfig, worker: str) -> optuna.Trial | None:
     with tempfile.TemporaryDirectory() as folder:
-        return claim(study, config, worker, Path(folder))
+        return claim(study, config, build_space(config.search_space), worker, Path(folder))
 
 
 def run_one(study: optuna.Study, config: StudyConfig, worker: str = "worker") -> str | None:
@@ -74,6 +78,13 @@ def counted_slots(study: optuna.Study) -> list[int]:
     return sorted(t.user_attrs[SLOT] for t in study.trials if not t.user_attrs.get(INTERRUPTED))
 
 
+def repeat(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    """Enqueue the repetition of a trial, as `requeue` does before it ends the trial."""
+    kept = {key: trial.user_attrs[key] for key in KEPT}
+    fixed = trial.system_attrs["fixed_params"]
+    study.enqueue_trial(fixed, user_attrs={**kept, RETRY_OF: trial.number})
+
+
 def everyone(worker: str | None) -> bool:
     return True
 
@@ -85,12 +96,19 @@ def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[optuna.Stu
     return optuna.create_study(storage=url, directions=DIRECTIONS)
 
 
-def test_fill_enqueues_each_slot_once_with_a_seed_of_its_own(study: optuna.Study) -> None:
+def test_fill_enqueues_each_slot_once(study: optuna.Study) -> None:
     config = config_of(5)
     fill_with(study, config)
     fill_with(study, config)
     assert counted_slots(study) == list(range(5))
     assert states(study) == {"waiting": 5}
+
+
+def test_each_trial_has_a_seed_of_its_own(study: optuna.Study) -> None:
+    config = config_of(5)
+    fill_with(study, config)
+    while run_one(study, config):
+        pass
     assert len({trial.user_attrs[SEED] for trial in study.trials}) == 5
 
 
@@ -140,16 +158,22 @@ def test_lowering_below_what_has_begun_is_refused(study: optuna.Study) -> None:
 
 
 def test_lowered_and_raised_again_is_as_if_never_lowered(study: optuna.Study) -> None:
+    config = config_of(6)
+
+    def trained(of: optuna.Study) -> dict[int, tuple[str, int]]:
+        while run_one(of, config):
+            pass
+        live = [t.user_attrs for t in of.trials if not t.user_attrs.get(INTERRUPTED)]
+        assert len(live) == 6
+        return {found[SLOT]: (found[ALLOCATION], found[SEED]) for found in live}
+
     untouched = optuna.create_study(directions=DIRECTIONS)
-    fill_with(untouched, config_of(6))
-    expected = {t.user_attrs[SLOT]: t.user_attrs[SEED] for t in untouched.trials}
-    fill_with(study, config_of(6))
-    run_one(study, config_of(6))
+    fill_with(untouched, config)
+    fill_with(study, config)
+    run_one(study, config)
     fill_with(study, config_of(2))
-    fill_with(study, config_of(6))
-    live = [t for t in study.trials if not t.user_attrs.get(INTERRUPTED)]
-    assert len(live) == 6
-    assert {t.user_attrs[SLOT]: t.user_attrs[SEED] for t in live} == expected
+    fill_with(study, config)
+    assert trained(study) == trained(untouched)
 
 
 def test_a_kill_while_slots_are_taken_back_leaves_none_to_claim(study: optuna.Study) -> None:
@@ -245,7 +269,7 @@ def test_requeue_repeats_the_trial_of_a_dead_worker_with_seed_and_allocation(
     assert running.state == TrialState.RUNNING
     assert repeated.state == TrialState.WAITING
     assert repeated.user_attrs[RETRY_OF] == 0
-    for key in (SLOT, SEED):
+    for key in KEPT:
         assert repeated.user_attrs[key] == interrupted.user_attrs[key]
     again = claim_for(study, config, "alive")
     assert again is not None
@@ -273,8 +297,7 @@ def test_requeue_killed_halfway_goes_on_where_it_was(study: optuna.Study) -> Non
     claim_for(study, config, "dead")
     original = study.trials[0]
     # What the storage holds when requeue dies after the repetition has been enqueued.
-    kept = {key: original.user_attrs[key] for key in (SLOT, SEED)}
-    study.enqueue_trial({}, user_attrs={**kept, RETRY_OF: 0})
+    repeat(study, original)
     for _ in range(2):
         requeue(study, config, everyone, "the worker died")
         fill_with(study, config)
@@ -341,10 +364,12 @@ def test_claimers_at_the_same_time_never_get_the_same_trial(tmp_path: Path) -> N
     config = config_of(12)
     fill_with(study, config)
 
+    space = build_space(config.search_space)
+
     def claim_all(worker: str) -> list[int]:
         own = optuna.load_study(study_name="shared", storage=url)
         claimed = []
-        while (trial := claim(own, config, worker, tmp_path)) is not None:
+        while (trial := claim(own, config, space, worker, tmp_path)) is not None:
             claimed.append(trial.number)
         return claimed
 
@@ -419,8 +444,7 @@ class Queue(RuleBasedStateMachine):
             return
         slot = frozen.user_attrs[SLOT]
         if end == "die halfway" and self.deaths[slot] < self.RETRIES:
-            kept = {key: frozen.user_attrs[key] for key in (SLOT, SEED)}
-            self.study.enqueue_trial({}, user_attrs={**kept, RETRY_OF: number})
+            repeat(self.study, frozen)
         self.deaths[slot] += end != "stop"
         dead = frozen.user_attrs[WORKER]
         reason = STOPPED if end == "stop" else "the worker died"
@@ -434,9 +458,20 @@ class Queue(RuleBasedStateMachine):
         assert len(slots) == len(set(slots)) == self.trials
 
     @invariant()
-    def seeds_belong_to_slots(self) -> None:
-        seeds = {(t.user_attrs[SLOT], t.user_attrs[SEED]) for t in self.study.trials}
-        assert len(seeds) == len({slot for slot, _ in seeds})
+    def no_training_is_given_to_two_slots(self) -> None:
+        settled = [t.user_attrs for t in self.study.trials if ALLOCATION in t.user_attrs]
+        live = {
+            (found[SLOT], found[ALLOCATION], found[REPLICATE])
+            for found in settled
+            if not found.get(INTERRUPTED)
+        }
+        assert len(live) == len({each[1:] for each in live})
+
+    @invariant()
+    def seeds_belong_to_trainings(self) -> None:
+        settled = [t.user_attrs for t in self.study.trials if ALLOCATION in t.user_attrs]
+        seeds = {(found[ALLOCATION], found[REPLICATE], found[SEED]) for found in settled}
+        assert len(seeds) == len({each[:2] for each in seeds}) == len({each[2] for each in seeds})
 
     def teardown(self) -> None:
         if not self.trials:
