@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 Array = NDArray[np.float64]
 
@@ -57,6 +56,9 @@ def rank_agreement(
 
 
 def _tau(first: Array, second: Array) -> float:
+    # Imported where it is used: most commands need none of it, and it takes a second.
+    from scipy.stats import kendalltau
+
     return float(kendalltau(first, second, method="asymptotic").statistic)
 
 
