@@ -58,6 +58,7 @@ class BoundTerms:
         return self.log_likelihood - sum(kl.sum(-1) for kl in self.kl)
 
 
+# Priors and latents, bottom to top, and the hidden units of the lowest stage that was reached.
 Descent = tuple[tuple[Gaussian | None, ...], tuple[Tensor, ...], Tensor]
 
 
@@ -160,8 +161,14 @@ class HVAE(nn.Module, ABC):
     ) -> tuple[Tensor, ...]:
         """Standard normal noise for `infer`.
 
+        Args:
+            batch: Number of examples.
+            generator: Source of the noise, which lies on its device.
+            samples: S, draws of the latents per example.
+
         Returns:
-            For each layer `(batch, d_l)`, or `(samples, batch, d_l)` where `samples` is given.
+            For each layer, bottom to top, `(batch, d_l)`, or `(samples, batch, d_l)` where
+            `samples` is given; of a model with masks, for the dims that are not in use too.
         """
         lead = (batch,) if samples is None else (samples, batch)
         return tuple(
