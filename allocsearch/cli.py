@@ -186,9 +186,20 @@ def export(
     choice: Annotated[
         str,
         typer.Option(
-            "--pick", metavar="PICK", help="knee, max:METRIC, min:METRIC or trial:NUMBER."
+            "--pick",
+            metavar="PICK",
+            help="knee, max:METRIC, min:METRIC, weights:OBJECTIVE=NUMBER,..., allocation:D-D-D or "
+            "trial:NUMBER.",
         ),
     ] = "knee",
+    constraints: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="METRIC<=NUMBER",
+            help="What the pick has to satisfy, also >=, < and >; can be repeated.",
+        ),
+    ] = None,
     file_format: Annotated[
         Format | None,
         typer.Option("--format", help="Format; without it by the ending of --out, or toml."),
@@ -200,7 +211,12 @@ def export(
 ) -> None:
     """Export one allocation as a file that `allocsearch train` accepts.
 
+    Where an allocation has several trainings, their means decide, and the training nearest to
+    them is exported.
+
     Example: `allocsearch export runs/quickstart --pick knee --out best.toml`
+
+    Example: `allocsearch export runs/quickstart --where 'attenuation<=0.9' --out flat.toml`
     """
     from allocsearch.report.export import export_trial
     from allocsearch.report.pick import pick
@@ -209,7 +225,7 @@ def export(
 
     written = _format(file_format, out)
     record = read_run(run_folder)
-    trial = pick(record, choice)
+    trial = pick(record, choice, constraints or ())
     text = export_trial(record, trial).to_text(written)
     if out == Path("-"):
         print(text, end="")

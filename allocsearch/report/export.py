@@ -24,6 +24,8 @@ from allocsearch.config import (
     mistake,
     read_file,
 )
+from allocsearch.report.candidate_text import interval_ends
+from allocsearch.report.front import study_front
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 Format = Literal["toml", "yaml", "json"]
@@ -45,6 +47,23 @@ class Provenance(Section):
     data_fingerprint: str | None = None
 
 
+class Certainty(Section):
+    """What all trainings of the exported allocation say.
+
+    Attributes:
+        trainings: How many there are.
+        means: Mean of each objective over them, by metric.
+        low, high: Ends of the 95 % interval of each mean, over trainings.
+        front_probability: Probability that the allocation is on the front.
+    """
+
+    trainings: Annotated[int, Field(ge=1)]
+    means: dict[str, float]
+    low: dict[str, float]
+    high: dict[str, float]
+    front_probability: Annotated[float, Field(ge=0, le=1)]
+
+
 class ExportedAllocation(Section):
     """An allocation with all that trains it again bit for bit on the same machine.
 
@@ -56,6 +75,8 @@ class ExportedAllocation(Section):
         data, model, training, evaluation: The sections of the study file.
         provenance: Where it came from.
         metrics: The trial's metrics by name (nats or without unit), all finite.
+        certainty: What all trainings of the allocation say, in a study in which some allocation
+            has two.
     """
 
     schema_version: Literal[1] = 1
@@ -68,6 +89,7 @@ class ExportedAllocation(Section):
     evaluation: EvaluationSection
     provenance: Provenance
     metrics: Annotated[dict[str, float], Field(default_factory=dict)]
+    certainty: Certainty | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -141,7 +163,25 @@ def export_trial(
             data_fingerprint=trial.provenance.get("data"),
         ),
         metrics={k: float(v) for k, v in trial.metrics.items() if math.isfinite(v)},
+        certainty=_certainty(record, trial),
     )
+
+
+def _certainty(record: StudyRecord, trial: TrialRecord) -> Certainty | None:
+    metrics = [objective.metric for objective in record.config.study.parsed_objectives]
+    for candidate in study_front(record).candidates:
+        numbers = [replicate.number for replicate in candidate.replicates.trials]
+        if trial.number not in numbers or candidate.probability is None:
+            continue
+        ends = [interval_ends(candidate, i, metric) for i, metric in enumerate(metrics)]
+        return Certainty(
+            trainings=candidate.replicates.count,
+            means=dict(zip(metrics, candidate.mean, strict=True)),
+            low={m: end[f"{m}_low"] for m, end in zip(metrics, ends, strict=True)},
+            high={m: end[f"{m}_high"] for m, end in zip(metrics, ends, strict=True)},
+            front_probability=candidate.probability,
+        )
+    return None
 
 
 def load_export(path: Path) -> ExportedAllocation:

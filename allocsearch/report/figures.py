@@ -1,6 +1,7 @@
 """Plots of a study's trials: each takes a data frame, returns a figure, and never shows it.
 
-The frames are those of `allocsearch.report.tables.trials_frame`.
+The frames are those of `allocsearch.report.tables`: `trials_frame`, or `allocations_frame`,
+of which marks are means, with their intervals as bars.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import plotly.graph_objects as go
 
 from allocsearch.config import Objective
 from allocsearch.report import theme
+from allocsearch.report.candidate_text import clipped_ends, probability_text
 from allocsearch.report.front import losses, non_dominated
 from allocsearch.report.labels import interval_text, metric_label
 
@@ -50,12 +52,13 @@ def pareto_pair(frame: pd.DataFrame, x: Objective, y: Objective) -> go.Figure:
                 y=part[y.metric],
                 hovertemplate=_hover([x.metric, y.metric], "xy"),
                 **_markers(name, part, rank, [x.metric, y.metric]),
+                **_bars(name, part, {"x": x.metric, "y": y.metric}),
             )
         )
     figure.update_layout(
         template=theme.template("light"),
-        xaxis_title_text=_better(x),
-        yaxis_title_text=_better(y),
+        xaxis={"title": {"text": _better(x)}, **_range(rows, x.metric)},
+        yaxis={"title": {"text": _better(y)}, **_range(rows, y.metric)},
     )
     return figure
 
@@ -83,6 +86,7 @@ def pareto_3d(
                 z=part[metrics[2]],
                 hovertemplate=_hover(metrics, "xyz"),
                 **markers,
+                **_bars(name, part, dict(zip("xyz", metrics, strict=True))),
             )
         )
     titles = [metric_label(metric) for metric in metrics]
@@ -135,6 +139,7 @@ def metric_by_ratio(
                 y=part[metric],
                 hovertemplate=_hover(["ratio", metric], "xy"),
                 **_markers(name, part, rank, [metric]),
+                **_bars(name, part, {"y": metric}),
             )
         )
     figure.add_vline(x=1.0, line={"color": theme.MUTED, "width": 1, "dash": "dot"})
@@ -147,7 +152,7 @@ def metric_by_ratio(
                 [*rows["ratio"], *(r for c in (curves or {}).values() for r in c["ratio"])]
             ),
         },
-        yaxis_title_text=metric_label(metric),
+        yaxis={"title": {"text": metric_label(metric)}, **_range(rows, metric)},
     )
     return figure
 
@@ -220,11 +225,56 @@ def _markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -
         "mode": "markers",
         "legendrank": 1000 - rank,
         "customdata": [
-            [row["allocation"], row["number"], _intervals(row, metrics)]
+            [row["allocation"], row["number"], _intervals(row, metrics) + _certainty(row)]
             for row in part.to_dict("records")
         ],
-        "marker": {"color": color, "size": size, "symbol": symbol, "opacity": opacity},
+        "marker": {
+            "color": _faded(str(color), part) if name == "front" else color,
+            "size": size,
+            "symbol": symbol,
+            "opacity": opacity,
+        },
     }
+
+
+def _faded(color: str, members: pd.DataFrame) -> str | list[str]:
+    """The colour of members of the front: the more certain, the stronger."""
+    if "front_probability" not in members:
+        return color
+    return [_translucent(color, 0.3 + 0.7 * float(p)) for p in members["front_probability"]]
+
+
+def _bars(name: str, part: pd.DataFrame, axes: Mapping[str, str]) -> dict[str, Any]:
+    """The 95 % intervals of each axis's metric, where the frame has them."""
+    color = str(next(rest[0] for label, *rest in _GROUPS if label == name))
+    return {
+        f"error_{axis}": {
+            "array": part[f"{metric}_half_width"],
+            "color": _translucent(color, 0.25 if name == "dominated" else 0.6),
+            "thickness": 1,
+            "width": 0,
+        }
+        for axis, metric in axes.items()
+        if f"{metric}_half_width" in part
+    }
+
+
+def _translucent(color: str, opacity: float) -> str:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def _range(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """The range of an axis where bars would push the marks together: two of few replicates do."""
+    if f"{metric}_half_width" not in rows or rows.empty:
+        return {}
+    values, halves = rows[metric], rows[f"{metric}_half_width"]
+    low, high = float(values.min()), float(values.max())
+    room = (high - low) or float(halves.max()) or 1.0
+    ends = float((values - halves).min()), float((values + halves).max())
+    if ends[0] > low - room and ends[1] < high + room:
+        return {}
+    return {"range": [max(ends[0], low - room), min(ends[1], high + room)]}
 
 
 def _hover(metrics: Sequence[str], axes: str) -> str:
@@ -234,9 +284,23 @@ def _hover(metrics: Sequence[str], axes: str) -> str:
 
 
 def _intervals(row: Mapping[Any, Any], metrics: Sequence[str]) -> str:
-    """A line for each of a trial's metrics that has a 95 % interval."""
-    found = [(metric_label(metric), interval_text(metric, row)) for metric in metrics]
+    """A line for each of a row's metrics that has a 95 % interval."""
+    known = {**row, **{end: x for metric in metrics for end, x in _ends(row, metric).items()}}
+    found = [(metric_label(metric), interval_text(metric, known)) for metric in metrics]
     return "".join(f"<br>{label}, 95 %: {text}" for label, text in found if text)
+
+
+def _ends(row: Mapping[Any, Any], metric: str) -> dict[str, float]:
+    """The ends of the interval over trainings, where the row has it."""
+    half = row.get(f"{metric}_half_width")
+    return {} if half is None else clipped_ends(metric, row[metric] - half, row[metric] + half)
+
+
+def _certainty(row: Mapping[Any, Any]) -> str:
+    """A line with the trainings behind a mark and the probability of its being on the front."""
+    if "front_probability" not in row:
+        return ""
+    return f"<br>n {row['trainings']}, on the front {probability_text(row['front_probability'])}"
 
 
 def _better(objective: Objective) -> str:

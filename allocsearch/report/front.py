@@ -3,12 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
+from allocsearch.search.front_probability import Volume, front_probability, front_volume
 from allocsearch.search.records import StudyRecord, TrialRecord
+from allocsearch.search.replicates import Replicates, Spread, by_allocation, pooled_spread
+
+CERTAIN = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An allocation as it stands among the others.
+
+    Attributes:
+        replicates: Its trainings.
+        trial: The typical one, which stands for it: the nearest to the mean.
+        mean: The mean of each objective over the trainings.
+        interval: 95 % interval of each mean, `(low, high)`, over trainings; None if unknown.
+        probability: Of being on the front; None if unknown.
+    """
+
+    replicates: Replicates
+    trial: TrialRecord
+    mean: tuple[float, ...]
+    interval: tuple[tuple[float, float], ...] | None = None
+    probability: float | None = None
+
+    @property
+    def allocation(self) -> Allocation | None:
+        """The allocation."""
+        return self.replicates.allocation
+
+
+@dataclass(frozen=True)
+class StudyFront:
+    """The allocations of a study, and which of them are on the front.
+
+    Attributes:
+        candidates: All allocations with finite objectives, in order of the first training.
+        members: Those whose means no other's dominate, best in the first objective first, then by
+            number. Allocations with equal means are all members.
+        spread: How far trainings of one allocation differ; None if no allocation has two, and then
+            intervals and probabilities are unknown.
+        volume: Hypervolume of the front, as a share of the box between the worst and the best
+            value that any of the trainings has had in each objective; None if the spread is
+            unknown.
+    """
+
+    candidates: tuple[Candidate, ...]
+    members: tuple[Candidate, ...]
+    spread: Spread | None
+    volume: Volume | None
+
+    @property
+    def repeated(self) -> int:
+        """How many allocations have two trainings or more."""
+        return sum(candidate.replicates.count > 1 for candidate in self.candidates)
 
 
 def losses(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:
@@ -21,9 +77,13 @@ def losses(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.flo
     Returns:
         `(n, m)`, in the units of the objectives.
     """
-    signs = [-1.0 if objective.direction == "maximize" else 1.0 for objective in objectives]
     # Adding zero turns -0.0 into 0.0, so that equal values stay equal.
+    signs = _signs(objectives)
     return np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs + 0.0
+
+
+def _signs(objectives: Sequence[Objective]) -> NDArray[np.float64]:
+    return np.array([-1.0 if o.direction == "maximize" else 1.0 for o in objectives])
 
 
 def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -49,21 +109,87 @@ def comparable(record: StudyRecord) -> tuple[TrialRecord, ...]:
     return tuple(trial for trial in record.complete if np.isfinite(trial.values).all())
 
 
-def pareto_front(record: StudyRecord) -> tuple[TrialRecord, ...]:
-    """The complete trials that no other dominates under the study's objectives.
+def study_front(record: StudyRecord, *, resample: bool = True) -> StudyFront:
+    """The front of a study, by the means of each allocation's trainings.
 
-    Returns:
-        Best in the first objective first, then by number. Trials with equal objectives are all
-        members; those with an objective that is not finite are left out.
+    Trials with an objective that is not finite are left out.
+
+    Args:
+        record: The study.
+        resample: Whether to find probabilities and the hypervolume, which takes a second and more
+            for thousands of allocations.
     """
-    trials = comparable(record)
-    if not trials:
-        return ()
+    groups = by_allocation(comparable(record))
     objectives = record.config.study.parsed_objectives
-    cost = losses([trial.values for trial in trials], objectives)
+    return front_of(groups, pooled_spread(groups), objectives, resample=resample)
+
+
+def front_of(
+    groups: Sequence[Replicates],
+    spread: Spread | None,
+    objectives: Sequence[Objective],
+    *,
+    resample: bool = True,
+) -> StudyFront:
+    """The front of some allocations.
+
+    Args:
+        groups: The trainings of each, with objectives that are all finite.
+        spread: How far trainings of one allocation differ, where it is known.
+        objectives: The objectives, in the order of each training's values.
+        resample: As for `study_front`.
+    """
+    if not groups:
+        return StudyFront((), (), spread, None)
+    means = [group.mean for group in groups]
+    cost = losses(means, objectives)
+    probabilities: list[float | None] = [None] * len(groups)
+    volume = None
+    if spread is not None and resample:
+        signs = _signs(objectives)
+        turned = Spread(spread.covariance * np.outer(signs, signs), spread.freedom)
+        counts = np.array([group.count for group in groups])
+        probabilities = [*map(float, front_probability(cost, counts, turned))]
+        told = losses(np.concatenate([group.values for group in groups]), objectives)
+        volume = front_volume(cost, counts, turned, told.max(axis=0), told.min(axis=0))
+    candidates = tuple(
+        Candidate(
+            group,
+            _typical(group, mean, spread),
+            mean,
+            None if spread is None else _interval(mean, group.count, spread),
+            probability,
+        )
+        for group, mean, probability in zip(groups, means, probabilities, strict=True)
+    )
     members = np.flatnonzero(non_dominated(cost))
-    order = sorted(members, key=lambda i: (*cost[i], trials[i].number))
-    return tuple(trials[i] for i in order)
+    order = sorted(members, key=lambda i: (*cost[i], candidates[i].trial.number))
+    return StudyFront(candidates, tuple(candidates[i] for i in order), spread, volume)
+
+
+def _typical(group: Replicates, mean: tuple[float, ...], spread: Spread | None) -> TrialRecord:
+    """The training nearest to the mean, in units of the spread; ties go to the lowest number."""
+    if spread is None or group.count == 1:
+        return group.trials[0]
+    deviation = np.sqrt(np.diag(spread.covariance))
+    away = (group.values - mean) / np.where(deviation > 0, deviation, 1.0)
+    distances = np.sqrt((away**2).sum(axis=1))
+    return group.trials[int(np.flatnonzero(distances <= distances.min() + 1e-9)[0])]
+
+
+def _interval(
+    mean: tuple[float, ...], count: int, spread: Spread
+) -> tuple[tuple[float, float], ...]:
+    # Imported where it is used: it takes long, and a study without replicates needs none of it.
+    from scipy.special import stdtrit
+
+    half = stdtrit(spread.freedom, 0.975) * spread.errors(count)
+    return tuple((m - float(h), m + float(h)) for m, h in zip(mean, half, strict=True))
+
+
+def pareto_front(record: StudyRecord) -> tuple[TrialRecord, ...]:
+    """The typical trial of each member of `study_front`, in its order."""
+    return tuple(member.trial for member in study_front(record, resample=False).members)
 
 
 def distances_to_ideal(losses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -78,32 +204,60 @@ def distances_to_ideal(losses: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Reference: compromise programming with p = 2, Zeleny (1973), "Compromise programming".
     """
-    best, worst = losses.min(axis=0), losses.max(axis=0)
-    # Halved first: the range of two finite values can overflow.
-    spread = worst / 2 - best / 2
-    scaled = (losses / 2 - best / 2) / np.where(spread > 0, spread, 1.0)
-    distances: NDArray[np.float64] = np.sqrt((scaled**2).sum(axis=1))
+    distances: NDArray[np.float64] = np.sqrt((scaled_losses(losses) ** 2).sum(axis=1))
     return distances
 
 
-def knee(front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialRecord:
-    """The member of a front to recommend: the nearest to the ideal point.
-
-    The ideal point has the front's best value of every objective. Ties (to 1e-12 of the range)
-    go to the lowest trial number. With one objective it is the best trial.
+def scaled_losses(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Losses scaled so that the best of each column is 0 and the worst 1.
 
     Args:
-        front: Members with finite objectives.
-        objectives: The objectives, in the order of each member's values.
+        losses: Finite values, smaller is better, `(n, m)`.
+
+    Returns:
+        `(n, m)`; 0 in a column whose values are all equal.
+    """
+    best, worst = losses.min(axis=0), losses.max(axis=0)
+    # Halved first: the range of two finite values can overflow.
+    spread = worst / 2 - best / 2
+    scaled: NDArray[np.float64] = (losses / 2 - best / 2) / np.where(spread > 0, spread, 1.0)
+    return scaled
+
+
+def certain_members(members: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The members that a choice prefers.
+
+    Returns:
+        Those that are on the front with probability 0.5 or more; if there is none, the most
+        probable; all of them where probabilities are unknown.
+    """
+    known = [member.probability for member in members if member.probability is not None]
+    if not known:
+        return tuple(members)
+    least = min(CERTAIN, max(known))
+    return tuple(m for m in members if m.probability is not None and m.probability >= least)
+
+
+def knee(members: Sequence[Candidate], objectives: Sequence[Objective]) -> Candidate:
+    """The member of a front to recommend: of the certain ones, the nearest to the ideal point.
+
+    The ideal point has the certain members' best value of every objective. Ties (to 1e-12 of the
+    range) go to the more probable, then to the lowest trial number. With one objective it is the
+    best.
+
+    Args:
+        members: Members of the front.
+        objectives: The objectives, in the order of each member's means.
 
     Raises:
-        ValueError: If the front is empty.
+        ValueError: If there is no member.
 
     Reference: as `distances_to_ideal`.
     """
-    if not front:
+    if not members:
         raise ValueError("an empty front has no knee")
-    distances = distances_to_ideal(losses([trial.values for trial in front], objectives))
+    pool = certain_members(members)
+    distances = distances_to_ideal(losses([member.mean for member in pool], objectives))
     least = distances.min() + 1e-12
-    near = [trial for trial, d in zip(front, distances, strict=True) if d <= least]
-    return min(near, key=lambda trial: trial.number)
+    near = [member for member, d in zip(pool, distances, strict=True) if d <= least]
+    return min(near, key=lambda member: (-(member.probability or 0.0), member.trial.number))

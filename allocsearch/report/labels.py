@@ -60,6 +60,8 @@ def with_unit(metric: str, value: float) -> str:
 def interval_text(metric: str, metrics: Mapping[str, float]) -> str | None:
     """The 95 % interval of a metric, `0.928-0.955`, or None where it has not been recorded.
 
+    Negative ends are told apart by a word: `-31.20 to -30.10`.
+
     Args:
         metric: Name of the metric.
         metrics: Values by name, among them the ends, `auroc_low` and `auroc_high` of `auroc`.
@@ -67,7 +69,8 @@ def interval_text(metric: str, metrics: Mapping[str, float]) -> str | None:
     ends = [metrics.get(f"{metric}_{end}") for end in ("low", "high")]
     if any(end is None or math.isnan(end) for end in ends):
         return None
-    return "-".join(format_metric(metric, end) for end in ends)
+    low, high = (format_metric(metric, end) for end in ends)
+    return f"{low} to {high}" if "-" in (low[0], high[0]) else f"{low}-{high}"
 
 
 def with_interval(text: str, metric: str, metrics: Mapping[str, float]) -> str:

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from allocsearch.report.front import pareto_front
+from allocsearch.report.front import study_front
 from allocsearch.report.labels import format_duration, metric_name, with_unit
 from allocsearch.report.terminal import front_text, progress_text
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -72,18 +72,19 @@ def _running(record: StudyRecord) -> list[RenderableType]:
 
 
 def _front(record: StudyRecord) -> list[RenderableType]:
-    front = pareto_front(record)
-    if not front:
+    # Probabilities would take longer than the display waits between two looks.
+    front = study_front(record, resample=False)
+    if not front.members:
         return []
     metrics = [objective.metric for objective in record.config.study.parsed_objectives]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("allocation", *map(metric_name, metrics)):
         table.add_column(name, justify="left" if name == "allocation" else "right")
-    for trial in front[:_FRONT_ROWS]:
-        values = map(with_unit, metrics, trial.values)
-        table.add_row(str(trial.allocation), *values)
-    more = len(front) - _FRONT_ROWS
-    return [Text(front_text(record)), table, *([Text(f"and {more} more")] if more > 0 else [])]
+    for member in front.members[:_FRONT_ROWS]:
+        values = map(with_unit, metrics, member.mean)
+        table.add_row(str(member.allocation), *values)
+    more = len(front.members) - _FRONT_ROWS
+    return [Text(front_text(front)), table, *([Text(f"and {more} more")] if more > 0 else [])]
 
 
 def _finished_line(record: StudyRecord, trial: TrialRecord, finished: int) -> str:

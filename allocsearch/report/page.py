@@ -16,11 +16,25 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import StudyConfig
+from allocsearch.config import Objective, StudyConfig
 from allocsearch.report import theme
+from allocsearch.report.candidate_text import (
+    has_interval,
+    probability_text,
+    uncertainty_lines,
+    value_text,
+)
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
 from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
-from allocsearch.report.front import comparable, knee, losses, pareto_front
+from allocsearch.report.front import (
+    Candidate,
+    StudyFront,
+    certain_members,
+    comparable,
+    knee,
+    losses,
+    study_front,
+)
 from allocsearch.report.labels import (
     format_duration,
     format_metric,
@@ -108,21 +122,27 @@ def render_page(record: StudyRecord) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    figures, omitted = panels(record)
-    frame = trials_frame(record)
-    header, rows = _rows(record, frame)
+    front = study_front(record)
+    figures, omitted = panels(record, front)
+    header, rows = _rows(record, trials_frame(record, front))
     by_number = {row.cells[0].key: row for row in rows}
+    front_header, front_rows = header, [by_number[m.trial.number] for m in front.members]
+    if front.spread is not None:
+        front_header, front_rows = _replicated_rows(record, front)
     return environment.get_template("page.html.jinja").render(
         name=record.config.study.name,
         progress=progress_text(record),
-        front_text=front_text(record),
+        front_text=front_text(front),
         ended=record.finished >= record.wanted,
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        recommendation=recommendation(record),
+        recommendation=recommendation(record, front),
         evaluation=final_evaluation(record),
         header=header,
         rows=rows,
-        front_rows=[by_number[trial.number] for trial in pareto_front(record)],
+        front_header=front_header,
+        front_rows=front_rows,
+        replicated=front.spread is not None,
+        uncertainty=uncertainty_lines(front, record.config.study.parsed_objectives),
         panels=figures,
         omitted=omitted,
         failures=[t for t in record.trials if t.state in ("failed", "interrupted")],
@@ -136,34 +156,86 @@ def render_page(record: StudyRecord) -> str:
 _SCHEMES: tuple[theme.Scheme, ...] = ("light", "dark")
 
 
-def recommendation(record: StudyRecord) -> Recommendation | None:
-    """The recommended trial and why, or None where no trial is complete."""
-    front = pareto_front(record)
-    if not front:
+def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Recommendation | None:
+    """The recommended trial and why, or None where no trial is complete.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
+    """
+    front = front or study_front(record)
+    members = front.members
+    if not members:
         return None
     objectives = record.config.study.parsed_objectives
-    trial = knee(front, objectives)
-    cost = losses([member.values for member in front], objectives)
+    chosen = knee(members, objectives)
+    cost = losses([member.mean for member in members], objectives)
     standings = tuple(
         Standing(
-            _label(objective.metric, [trial.metrics]),
-            with_interval(
-                format_metric(objective.metric, trial.values[i]), objective.metric, trial.metrics
-            ),
-            format_metric(objective.metric, front[int(cost[:, i].argmin())].values[i]),
-            format_metric(objective.metric, front[int(cost[:, i].argmax())].values[i]),
+            _named(metric_label(metric), has_interval([chosen], i, metric)),
+            value_text(chosen, i, metric, unit=False),
+            format_metric(metric, members[int(cost[:, i].argmin())].mean[i]),
+            format_metric(metric, members[int(cost[:, i].argmax())].mean[i]),
         )
-        for i, objective in enumerate(objectives)
+        for i, metric in enumerate(objective.metric for objective in objectives)
     )
     return Recommendation(
-        trial=trial,
-        allocation=trial.allocation,
-        reason=_reason(record, len(front)),
+        trial=chosen.trial,
+        allocation=chosen.allocation,
+        reason=_reason(record, len(members))
+        if front.spread is None
+        else _replicated_reason(front, objectives, chosen),
         standings=standings,
-        members=len(front),
+        members=len(members),
         command=export_command(record),
-        score=score_choice(record, trial),
+        score=score_choice(record, chosen.trial),
     )
+
+
+def _replicated_reason(
+    front: StudyFront, objectives: Sequence[Objective], chosen: Candidate
+) -> str:
+    certain, count = len(certain_members(front.members)), chosen.replicates.count
+    trainings = f"the mean of its {count} trainings" if count > 1 else "its one training"
+    standing = (
+        f"By {trainings} it is on the front with probability "
+        f"{probability_text(chosen.probability)}."
+    )
+    if certain == 1:
+        return f"{standing} No other member is as certain."
+    if len(objectives) == 1:
+        return f"{standing} It has the best mean."
+    return (
+        f"{standing} Of the {certain} members of which that is 0.5 or more, it lies nearest to "
+        "the ideal point, which has their best mean of every objective; each objective is scaled "
+        "to its range over them."
+    )
+
+
+def _replicated_rows(record: StudyRecord, front: StudyFront) -> tuple[tuple[str, ...], list[Row]]:
+    """Header and rows of the front where trainings have been repeated: means and certainties."""
+    objectives = record.config.study.parsed_objectives
+    metrics = [objective.metric for objective in objectives]
+    chosen = knee(front.members, objectives)
+    labels = [_named(metric_label(metric), True) for metric in metrics]
+    header = ("trial", "allocation", "ratio", *labels, "n", "on the front", "state")
+    rows = []
+    for member in front.members:
+        trial, count = member.trial, member.replicates.count
+        ratio = trial.allocation.ratio if trial.allocation else None
+        values = (value_text(member, i, metric, unit=False) for i, metric in enumerate(metrics))
+        cells = (
+            Cell(str(trial.number), trial.number),
+            Cell(str(trial.allocation or "")),
+            Cell("" if ratio is None else f"{ratio:.2f}", ratio),
+            *(Cell(text, mean) for text, mean in zip(values, member.mean, strict=True)),
+            Cell(str(count), count),
+            Cell(probability_text(member.probability), member.probability),
+            Cell(trial.state),
+        )
+        warm_start = f"predicted {trial.warm_start}" if trial.warm_start else ""
+        rows.append(Row(cells, True, member is chosen, warm_start))
+    return header, rows
 
 
 def final_evaluation(record: StudyRecord) -> FinalEvaluation | None:
@@ -212,8 +284,11 @@ def _rows(record: StudyRecord, frame: pd.DataFrame) -> tuple[tuple[str, ...], li
 
 def _label(metric: str, rows: Sequence[Mapping[Any, Any]]) -> str:
     """A metric as it reads above values that have an interval in some of the rows."""
-    label = metric_label(metric)
-    return f"{label} (95 %)" if any(interval_text(metric, row) for row in rows) else label
+    return _named(metric_label(metric), any(interval_text(metric, row) for row in rows))
+
+
+def _named(label: str, interval: bool) -> str:
+    return f"{label} (95 %)" if interval else label
 
 
 def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:

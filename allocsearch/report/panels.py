@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
 from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
-from allocsearch.report.front import comparable, knee, losses, pareto_front
+from allocsearch.report.front import StudyFront, comparable, knee, losses, study_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
 from allocsearch.report.proxy import proxy_check
@@ -24,7 +24,7 @@ from allocsearch.report.proxy_text import (
     spread_texts,
     tau_text,
 )
-from allocsearch.report.tables import trials_frame
+from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -69,12 +69,22 @@ class Panel:
     warnings: tuple[str, ...] = ()
 
 
-def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
-    """The figures of a study, and a sentence for each part that it has too little for."""
+def panels(
+    record: StudyRecord, front: StudyFront | None = None
+) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """The figures of a study, and a sentence for each part that it has too little for.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
+    """
     trials = comparable(record)
     if not trials:
         return (), ("Figures: no trial is complete.",)
-    frame = trials_frame(record)
+    front = front or study_front(record)
+    frame = trials_frame(record, front)
+    # Without replicates every trial is drawn, as it is.
+    points = frame if front.spread is None else allocations_frame(record, front)
     objectives = tuple({o.metric: o for o in record.config.study.parsed_objectives}.values())
     made: list[Panel] = []
     omitted: list[str] = []
@@ -83,7 +93,7 @@ def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     elif len({trial.values for trial in trials}) < 2:
         omitted.append("Pareto front plots: they need two trials with different objectives.")
     else:
-        made += _fronts(frame, objectives)
+        made += _fronts(points, objectives)
     ratios = {round(trial.allocation.ratio, 12) for trial in trials if trial.allocation}
     if len(ratios) < 2:
         omitted.append("Metric against ratio: all trials have the same ratio.")
@@ -91,8 +101,8 @@ def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
         prediction, problem = _prediction(record)
         if problem and any(objective.metric in PREDICTED for objective in objectives):
             omitted.append(problem)
-        made += _ratios(record, frame, objectives, prediction)
-    layers = list(_layers(record, frame))
+        made += _ratios(record, points, objectives, prediction)
+    layers = list(_layers(record, frame, front))
     if not layers:
         omitted.append("Information per layer: no trial has recorded it.")
     if not any(name.startswith("auroc") for name in map(str, frame)):
@@ -103,14 +113,20 @@ def panels(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
     complete = int((frame["state"] == "complete").sum())
+    what, bars = f"{complete} trials", ""
+    if "trainings" in frame:
+        what = f"the means of {complete} allocations"
+        bars = (
+            " Marks are means over an allocation's trainings, bars their 95 % intervals; the "
+            "fainter a mark on the front, the less certain it is there."
+        )
     for x, y in combinations(objectives, 2):
         names = f"{metric_label(x.metric)} against {metric_label(y.metric)}"
         yield Panel(
             "front",
             _heading(f"{metric_name(y.metric)} against {metric_name(x.metric)}"),
-            "The line is the edge of what was reached in these two objectives.",
-            f"Scatter plot of {complete} trials: {names}. "
-            "The table of all trials has the numbers.",
+            f"The line is the edge of what was reached in these two objectives.{bars}",
+            f"Scatter plot of {what}: {names}. The table of all trials has the numbers.",
             pareto_pair(frame, x, y),
         )
     if len(objectives) == 3:
@@ -118,7 +134,7 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             "front",
             "All three objectives",
             "Drag to turn, scroll to zoom.",
-            f"Scatter plot in space of {complete} trials in all three objectives. The table of "
+            f"Scatter plot in space of {what} in all three objectives. The table of "
             "all trials has the numbers.",
             pareto_3d(frame, (objectives[0], objectives[1], objectives[2])),
             wide=True,
@@ -163,8 +179,8 @@ def _ratios(
         )
 
 
-def _layers(record: StudyRecord, frame: pd.DataFrame) -> Iterator[Panel]:
-    chosen = representatives(record)
+def _layers(record: StudyRecord, frame: pd.DataFrame, front: StudyFront) -> Iterator[Panel]:
+    chosen = representatives(record, front)
     numbers = [trial.number for trial in chosen]
     for kind, (title, meaning) in _LAYER_KINDS.items():
         grid = _grid(kind, chosen)
@@ -223,15 +239,17 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
     ), ()
 
 
-def representatives(record: StudyRecord) -> tuple[TrialRecord, ...]:
+def representatives(
+    record: StudyRecord, front: StudyFront | None = None
+) -> tuple[TrialRecord, ...]:
     """The knee, then the member of the front that is best in each objective, each trial once."""
-    front = pareto_front(record)
+    members = (front or study_front(record)).members
     objectives = record.config.study.parsed_objectives
-    if not front:
+    if not members:
         return ()
-    cost = losses([trial.values for trial in front], objectives)
-    best = [front[int(column.argmin())] for column in cost.T]
-    chosen = {trial.number: trial for trial in (knee(front, objectives), *best)}
+    cost = losses([member.mean for member in members], objectives)
+    best = [members[int(column.argmin())] for column in cost.T]
+    chosen = {m.trial.number: m.trial for m in (knee(members, objectives), *best)}
     return tuple(chosen.values())
 
 

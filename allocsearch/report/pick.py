@@ -6,58 +6,149 @@ import math
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from allocsearch.config import InputError, Objective, hint, suggestion
-from allocsearch.report.front import knee, pareto_front
+from allocsearch.report.constraints import read_constraints, satisfying
+from allocsearch.report.front import (
+    certain_members,
+    comparable,
+    front_of,
+    knee,
+    losses,
+    scaled_losses,
+)
 from allocsearch.search.records import StudyRecord, TrialRecord
+from allocsearch.search.replicates import Replicates, by_allocation, pooled_spread
 
-_FORMS = "knee, max:METRIC, min:METRIC or trial:N"
+_FORMS = (
+    "knee, max:METRIC, min:METRIC, weights:OBJECTIVE=NUMBER,..., allocation:D-D-D or trial:NUMBER"
+)
+_KINDS = ("knee", "max", "min", "weights", "allocation", "trial")
 
 
-def pick(record: StudyRecord, text: str) -> TrialRecord:
+def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialRecord:
     """The complete trial that `text` names.
+
+    Where an allocation has several trainings, its means decide, and the trial is the training
+    nearest to them.
 
     Args:
         record: The study.
-        text: `knee` (the recommended member of the front), `max:METRIC` or `min:METRIC` (the best
-            complete trial in any recorded metric; ties go to the lowest number), or `trial:N`.
+        text: `knee` (the recommended member of the front), `max:METRIC` or `min:METRIC` (the
+            allocation that is best in any recorded metric; ties go to the lowest number),
+            `weights:retention=1,auroc=3` (the member of the front with the least weighted sum of
+            distances to the best of each objective, scaled to its range over the front),
+            `allocation:D-D-D` or `trial:N`.
+        where: Constraints that what is picked has to satisfy, as `attenuation<=0.6`; the front is
+            that of the allocations that do.
 
     Raises:
-        InputError: If `text` has another form, the metric or trial does not exist, or there is no
-            trial to pick from.
+        InputError: If `text` or a constraint has another form, the metric, allocation or trial
+            does not exist, or there is nothing to pick from.
     """
-    if text == "knee":
-        front = pareto_front(record)
-        if not front:
-            raise _nothing(record, text)
-        return knee(front, record.config.study.parsed_objectives)
-    if match := re.fullmatch(r"trial:([0-9]{1,18})", text):
-        return _numbered(record, text, int(match[1]))
-    if re.fullmatch(r"(max|min):\S+", text):
-        return _best(record, text, Objective.parse(text))
-    near = hint(text.partition(":")[0], ("knee", "max", "min", "trial"))
-    raise InputError(f"--pick: found {text!r}.{near} Allowed: {_FORMS}.")
-
-
-def _best(record: StudyRecord, text: str, objective: Objective) -> TrialRecord:
-    trials = record.complete
-    if not trials:
+    constraints = read_constraints(record, where)
+    if text != "knee" and not re.fullmatch(
+        r"(max|min|weights|allocation):\S+|trial:[0-9]{1,18}", text
+    ):
+        near = hint(text.partition(":")[0], _KINDS)
+        raise InputError(f"--pick: found {text!r}.{near} Allowed: {_FORMS}.")
+    if not record.complete:
         raise _nothing(record, text)
-    known = sorted({name for trial in trials for name in trial.metrics})
+    kind, _, argument = text.partition(":")
+    if kind == "trial":
+        trial = _numbered(record, text, int(argument))
+        satisfying([Replicates(trial.allocation, (trial,))], constraints)
+        return trial
+    if kind == "allocation":
+        group = _named(record, text, argument)
+        satisfying([group], constraints)
+        return _typical(record, group)
+    if kind in ("max", "min"):
+        # Trials with an objective that is not finite may be the best in another metric.
+        groups = satisfying(by_allocation(record.complete), constraints)
+        return _typical(record, _best(record, groups, text, Objective.parse(text)))
+    return _of_front(record, text, satisfying(by_allocation(comparable(record)), constraints))
+
+
+def _of_front(record: StudyRecord, text: str, groups: Sequence[Replicates]) -> TrialRecord:
+    objectives = record.config.study.parsed_objectives
+    weights = None if text == "knee" else _weights(text, objectives)
+    spread = pooled_spread(by_allocation(comparable(record)))
+    members = front_of(groups, spread, objectives).members
+    if not members:
+        raise _nothing(record, text)
+    if weights is None:
+        return knee(members, objectives).trial
+    scaled = scaled_losses(losses([member.mean for member in members], objectives))
+    costs = dict(zip(members, scaled @ weights, strict=True))
+    return min(
+        certain_members(members), key=lambda member: (costs[member], member.trial.number)
+    ).trial
+
+
+def _weights(text: str, objectives: Sequence[Objective]) -> np.ndarray:
+    """The weight of each objective, `(m,)`; 0 for one that is not named."""
+    known = [objective.metric for objective in objectives]
+    found: dict[str, float] = {}
+    for part in text.partition(":")[2].split(","):
+        name, _, number = part.partition("=")
+        if name not in known:
+            problem = f"--pick {text}: {name!r} is no objective of the study"
+            raise InputError(suggestion(name, known, problem))
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if name in found or not 0 <= weight < math.inf:
+            problem = "is named twice" if name in found else f"has the weight {number!r}"
+            allowed = "each objective once, with a number from 0 on"
+            raise InputError(f"--pick {text}: {name} {problem}. Allowed: {allowed}.")
+        found[name] = weight
+    if not any(found.values()):
+        raise InputError(f"--pick {text}: all weights are 0. Allowed: one above 0.")
+    return np.array([found.get(name, 0.0) for name in known])
+
+
+def _named(record: StudyRecord, text: str, allocation: str) -> Replicates:
+    groups = {str(group.allocation): group for group in by_allocation(record.complete)}
+    if allocation in groups:
+        return groups[allocation]
+    near = hint(allocation, [*groups])
+    raise InputError(
+        f"--pick {text}: no complete trial has this allocation.{near} "
+        f"trials.csv lists the {len(groups)} that have been trained."
+    )
+
+
+def _typical(record: StudyRecord, group: Replicates) -> TrialRecord:
+    """The trial that stands for an allocation on the front, too."""
+    finite = tuple(trial for trial in group.trials if all(map(math.isfinite, trial.values)))
+    if not finite:
+        return group.trials[0]
+    objectives = record.config.study.parsed_objectives
+    spread = pooled_spread(by_allocation(comparable(record)))
+    only = front_of([Replicates(group.allocation, finite)], spread, objectives, resample=False)
+    return only.candidates[0].trial
+
+
+def _best(
+    record: StudyRecord, groups: Sequence[Replicates], text: str, objective: Objective
+) -> Replicates:
     metric = objective.metric
+    known = sorted({name for trial in record.complete for name in trial.metrics})
     if metric not in known:
         raise InputError(suggestion(metric, known, f"--pick {text}: unknown metric {metric!r}"))
     # Trials of other layer counts lack some metrics, and a NaN is no best.
-    measured = [t for t in trials if not math.isnan(t.metrics.get(metric, math.nan))]
+    means = {group: group.mean_of(metric) for group in groups}
+    measured = {group: mean for group, mean in means.items() if not math.isnan(mean)}
     if not measured:
         raise InputError(f"--pick {text}: no trial has a number for {metric}")
     sign = -1.0 if objective.direction == "maximize" else 1.0
-    return min(measured, key=lambda trial: (sign * trial.metrics[metric], trial.number))
+    return min(measured, key=lambda group: (sign * measured[group], group.trials[0].number))
 
 
 def _numbered(record: StudyRecord, text: str, number: int) -> TrialRecord:
-    trials = record.complete
-    if not trials:
-        raise _nothing(record, text)
     for trial in record.trials:
         if trial.number == number and trial.state == "complete":
             return trial
@@ -67,13 +158,15 @@ def _numbered(record: StudyRecord, text: str, number: int) -> TrialRecord:
             break
     else:
         found = f"there is no trial {number}"
-    allowed = _listed([trial.number for trial in trials])
+    allowed = _listed([trial.number for trial in record.complete])
     raise InputError(f"--pick {text}: {found}. Allowed: the complete trials {allowed}.")
 
 
 def _nothing(record: StudyRecord, text: str) -> InputError:
-    count = len(record.trials)
+    count, complete = len(record.trials), len(record.complete)
     problem = f"none of the {count} trials is complete" if count else "the study has no trial yet"
+    if complete:
+        problem = f"none of the {complete} complete trials has finite objectives"
     return InputError(f"{record.folder}: --pick {text}: {problem}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocsearch.report.front import knee, pareto_front
+from allocsearch.report.front import StudyFront, knee, study_front
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.storage import write_atomically
 
@@ -14,19 +14,23 @@ TRIALS_NAME = "trials.csv"
 FRONT_NAME = "front.csv"
 
 
-def trials_frame(record: StudyRecord) -> pd.DataFrame:
+def trials_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.DataFrame:
     """Every trial of a study, one row each, in order of number.
 
     Columns: `number`, `state`, `allocation` (text), `d_1`, ..., `d_L` (bottom to top; missing
     above a trial's own layers), `ratio`, `seed`, `on_front`, `recommended`, the objectives, all
     other metrics (nats or without unit; missing where not recorded), `duration_s` (seconds),
     `reason`, `retry_of`, `warm_start` (`knee` or `end` of the predicted front, for a trial that
-    comes from there).
+    comes from there). Every training of an allocation on the front is marked as on it.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
     """
-    front = pareto_front(record)
+    members = (front or study_front(record)).members
     objectives = record.config.study.parsed_objectives
-    members = {trial.number for trial in front}
-    chosen = knee(front, objectives).number if front else None
+    on_front = {trial.number for member in members for trial in member.replicates.trials}
+    chosen = knee(members, objectives).trial.number if members else None
     layers = max((t.allocation.layers for t in record.trials if t.allocation), default=0)
     names = dict.fromkeys(objective.metric for objective in objectives)
     for trial in record.complete:
@@ -47,7 +51,7 @@ def trials_frame(record: StudyRecord) -> pd.DataFrame:
         add(f"d_{i + 1}", [*dims], "Int64")
     add("ratio", [a and a.ratio for a in splits], "float64")
     add("seed", [t.seed for t in trials], "Int64")
-    add("on_front", [t.number in members for t in trials], "bool")
+    add("on_front", [t.number in on_front for t in trials], "bool")
     add("recommended", [t.number == chosen for t in trials], "bool")
     # What Optuna was told comes first: the front is drawn from it.
     told = [
@@ -63,13 +67,49 @@ def trials_frame(record: StudyRecord) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def front_frame(record: StudyRecord) -> pd.DataFrame:
+def allocations_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.DataFrame:
+    """Every allocation with finite objectives, one row each, in order of the first training.
+
+    Columns as those of `trials_frame`, of the typical trial. Where some allocation has two
+    trainings the objectives are means over the trainings, without the interval that one trial may
+    have recorded, and there follow `trainings`, `front_probability` and, for each objective,
+    `<objective>_half_width`: half its 95 % interval.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
+    """
+    front = front or study_front(record)
+    numbers = [candidate.trial.number for candidate in front.candidates]
+    frame = trials_frame(record, front).set_index("number", drop=False).loc[numbers]
+    frame = frame.reset_index(drop=True)
+    if front.spread is None:
+        return frame
+    metrics = [objective.metric for objective in record.config.study.parsed_objectives]
+    frame = frame.drop(
+        columns=[f"{m}_{end}" for m in metrics for end in ("low", "high")], errors="ignore"
+    )
+    columns: dict[str, pd.Series] = {
+        "trainings": pd.Series([c.replicates.count for c in front.candidates], dtype="int64"),
+        "front_probability": pd.Series([c.probability for c in front.candidates], dtype="float64"),
+    }
+    for i, metric in enumerate(metrics):
+        frame[metric] = pd.Series([c.mean[i] for c in front.candidates], dtype="float64")
+        halves = [
+            (c.interval[i][1] - c.interval[i][0]) / 2 for c in front.candidates if c.interval
+        ]
+        columns[f"{metric}_half_width"] = pd.Series(halves, dtype="float64")
+    return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+
+def front_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.DataFrame:
     """The members of the front, best in the first objective first.
 
-    Columns as those of `trials_frame` but for `state`, `on_front`, `reason` and `retry_of`.
+    Columns as those of `allocations_frame` but for `state`, `on_front`, `reason` and `retry_of`.
     """
-    numbers = [trial.number for trial in pareto_front(record)]
-    frame = trials_frame(record).set_index("number", drop=False).loc[numbers]
+    front = front or study_front(record)
+    numbers = [member.trial.number for member in front.members]
+    frame = allocations_frame(record, front).set_index("number", drop=False).loc[numbers]
     return frame.drop(columns=["state", "on_front", "reason", "retry_of"]).reset_index(drop=True)
 
 
@@ -79,6 +119,8 @@ def write_tables(record: StudyRecord) -> tuple[Path, Path]:
     A missing value is an empty cell; floats are written so that they read back exactly.
     """
     paths = record.folder / TRIALS_NAME, record.folder / FRONT_NAME
-    for path, frame in zip(paths, (trials_frame(record), front_frame(record)), strict=True):
+    front = study_front(record)
+    frames = trials_frame(record, front), front_frame(record, front)
+    for path, frame in zip(paths, frames, strict=True):
         write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))
     return paths

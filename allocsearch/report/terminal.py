@@ -11,12 +11,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from allocsearch.report.front import comparable, knee, pareto_front
+from allocsearch.report.candidate_text import (
+    has_interval,
+    probability_text,
+    uncertainty_lines,
+    value_text,
+)
+from allocsearch.report.front import Candidate, StudyFront, knee, study_front
 from allocsearch.report.labels import (
     format_duration,
-    interval_text,
     metric_name,
-    with_interval,
     with_unit,
 )
 from allocsearch.report.proxy import proxy_check
@@ -52,12 +56,11 @@ def used_up_lines(record: StudyRecord) -> list[str]:
     ]
 
 
-def front_text(record: StudyRecord) -> str:
+def front_text(front: StudyFront) -> str:
     """How many of the trained allocations are on the front."""
-    members = {trial.allocation for trial in pareto_front(record)}
-    trained = {trial.allocation for trial in comparable(record)}
-    noun = "allocation" if len(trained) == 1 else "allocations"
-    return f"front: {len(members)} of {len(trained)} {noun}"
+    trained = len(front.candidates)
+    noun = "allocation" if trained == 1 else "allocations"
+    return f"front: {len(front.members)} of {trained} {noun}"
 
 
 def summary(
@@ -78,20 +81,21 @@ def summary(
     if elapsed is not None:
         parts.append(format_duration(elapsed))
     parts.append(f"{study.workers} worker{'' if study.workers == 1 else 's'}")
-    front = pareto_front(record)
+    front = study_front(record)
     blocks: list[RenderableType] = []
-    if front:
-        chosen = knee(front, study.parsed_objectives)
-        parts.append(front_text(record))
+    if front.members:
+        chosen = knee(front.members, study.parsed_objectives)
+        parts.append(front_text(front))
         blocks = [
             _front_table(record, front, chosen),
+            *map(Text, uncertainty_lines(front, study.parsed_objectives)),
             *map(Text, warning_lines(proxy_check(record))),
             Text.assemble(
                 "Recommended (knee): ",
                 (str(chosen.allocation), "bold"),
-                f" (trial {chosen.number}).",
+                f" ({_which(chosen)}).",
             ),
-            *map(Text, filter(None, [score_choice(record, chosen)])),
+            *map(Text, filter(None, [score_choice(record, chosen.trial)])),
             Text(f"Export:  {export_command(record)}"),
         ]
     else:
@@ -102,28 +106,32 @@ def summary(
     return Group(Text("  ".join(parts)), *map(Text, used_up_lines(record)), *blocks)
 
 
-def _front_table(
-    record: StudyRecord, front: tuple[TrialRecord, ...], chosen: TrialRecord
-) -> Table:
+def _which(candidate: Candidate) -> str:
+    """Which trial is exported for an allocation, and why that one."""
+    count = candidate.replicates.count
+    number = f"trial {candidate.trial.number}"
+    return number if count == 1 else f"{number}, the one of {count} nearest to their mean"
+
+
+def _front_table(record: StudyRecord, front: StudyFront, chosen: Candidate) -> Table:
     metrics = [objective.metric for objective in record.config.study.parsed_objectives]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("allocation", no_wrap=True)
     names = [
         f"{metric_name(metric)} (95 %)"
-        if any(interval_text(metric, trial.metrics) for trial in front)
+        if has_interval(front.members, i, metric)
         else metric_name(metric)
-        for metric in metrics
+        for i, metric in enumerate(metrics)
     ]
-    for name in ("ratio", *names, "trial"):
+    known = ("n", "on the front") if front.spread else ()
+    for name in ("ratio", *names, *known, "trial"):
         table.add_column(name, justify="right")
-    for trial in front:
-        values = [
-            with_interval(with_unit(metric, value), metric, trial.metrics)
-            for metric, value in zip(metrics, trial.values, strict=True)
-        ]
-        ratio = f"{trial.allocation.ratio:.2f}" if trial.allocation else ""
-        row = [str(trial.allocation or ""), ratio, *values, str(trial.number)]
-        table.add_row(*row, style="bold" if trial is chosen else "")
+    for member in front.members:
+        values = [value_text(member, i, metric) for i, metric in enumerate(metrics)]
+        ratio = f"{member.allocation.ratio:.2f}" if member.allocation else ""
+        certainty = [str(member.replicates.count), probability_text(member.probability)]
+        row = [str(member.allocation or ""), ratio, *values, *certainty[: len(known)]]
+        table.add_row(*row, str(member.trial.number), style="bold" if member is chosen else "")
     return table
 
 
@@ -147,23 +155,27 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
     for trial in record.trials:
         if trial.state == "running":
             lines.append(f"  running: {_running(trial)}")
-    front = pareto_front(record)
-    if not front:
+    front = study_front(record)
+    if not front.members:
         return (*lines, "no front yet: no trial is complete")
-    chosen = knee(front, study.parsed_objectives)
-    lines.append(front_text(record))
+    chosen = knee(front.members, study.parsed_objectives)
+    lines.append(front_text(front))
     metrics = [objective.metric for objective in study.parsed_objectives]
-    for trial in front:
-        texts = map(with_unit, metrics, trial.values)
+    for member in front.members:
+        trial = member.trial
         values = ", ".join(
-            f"{metric_name(metric)} {with_interval(text, metric, trial.metrics)}"
-            for metric, text in zip(metrics, texts, strict=True)
+            f"{metric_name(metric)} {value_text(member, i, metric)}"
+            for i, metric in enumerate(metrics)
         )
-        marks = ["knee"] if trial is chosen else []
+        if front.spread:
+            certainty = probability_text(member.probability)
+            values += f", n {member.replicates.count}, on the front {certainty}"
+        marks = ["knee"] if member is chosen else []
         marks += [f"predicted {trial.warm_start}"] if trial.warm_start else []
         mark = f"  ({', '.join(marks)})" if marks else ""
         lines.append(f"  trial {trial.number}  {trial.allocation}  {values}{mark}")
-    choice = score_choice(record, chosen)
+    lines += uncertainty_lines(front, study.parsed_objectives)
+    choice = score_choice(record, chosen.trial)
     return (*lines, *([choice] if choice else []), *proxy_lines(record))
 
 

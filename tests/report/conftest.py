@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def study_of(tmp_path: Path) -> ValuesToStudy:
             TrialRecord(
                 number=i,
                 state="complete",
-                allocation=Allocation((8 + i % 8, 8, 8 - i % 8)),
+                allocation=Allocation((8 + i, 8, 8)),
                 seed=i,
                 values=tuple(map(float, row)),
                 metrics=dict(zip(names, map(float, row), strict=True)),
@@ -62,9 +63,10 @@ def study(tmp_path: Path) -> StudyRecord:
     )
     rng = np.random.default_rng(7)
     lattice = list(Lattice(24, 3, min_dim=1))
+    drawn = rng.permutation(len(lattice))
     trials = []
     for i in range(24):
-        allocation = lattice[int(rng.integers(len(lattice)))]
+        allocation = lattice[int(drawn[i])]
         if i in (5, 11):
             trials.append(
                 TrialRecord(
@@ -79,6 +81,27 @@ def study(tmp_path: Path) -> StudyRecord:
         else:
             trials.append(_complete(i, allocation, rng))
     return StudyRecord(tmp_path / "runs" / "synthetic-24", config, tuple(trials))
+
+
+@pytest.fixture
+def replicated(study: StudyRecord) -> StudyRecord:
+    """The study, in which every third complete trial has been trained again, one of them twice."""
+    rng = np.random.default_rng(3)
+    complete = study.complete
+    again = [*complete[::3], complete[0]]
+    trials = [*study.trials]
+    for trial in again:
+        noise = rng.normal(size=3) * [0.4, 0.03, 0.02]
+        values = tuple(float(v) for v in np.asarray(trial.values) + noise)
+        names = ("retention", "attenuation", "auroc")
+        metrics = {**trial.metrics, **dict(zip(names, values, strict=True))}
+        number = len(trials)
+        trials.append(
+            dataclasses.replace(
+                trial, number=number, seed=1000 + number, values=values, metrics=metrics
+            )
+        )
+    return dataclasses.replace(study, trials=tuple(trials))
 
 
 def _complete(number: int, allocation: Allocation, rng: np.random.Generator) -> TrialRecord:

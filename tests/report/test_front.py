@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocsearch.config import Objective
-from allocsearch.report.front import knee, losses, non_dominated, pareto_front
+from allocsearch.report.front import Candidate, knee, losses, non_dominated, pareto_front
 from allocsearch.search.records import TrialRecord
+from allocsearch.search.replicates import Replicates
 
 # Few distinct values, so that ties and duplicates are common; both zeros among them.
 _VALUES = st.sampled_from([-1.5, -0.0, 0.0, 0.25, 1.0, 1e-300, 1e300])
@@ -71,8 +72,9 @@ def test_values_that_are_not_finite_are_left_out(study_of):
     assert pareto_front(study_of([])) == ()
 
 
-def _trials(*rows: tuple[float, ...]) -> list[TrialRecord]:
-    return [TrialRecord(i, "complete", values=row) for i, row in enumerate(rows)]
+def _members(*rows: tuple[float, ...]) -> list[Candidate]:
+    trials = [TrialRecord(i, "complete", values=row) for i, row in enumerate(rows)]
+    return [Candidate(Replicates(None, (t,)), t, t.values) for t in trials]
 
 
 _TWO = (Objective.parse("max:retention"), Objective.parse("min:attenuation"))
@@ -80,16 +82,16 @@ _TWO = (Objective.parse("max:retention"), Objective.parse("min:attenuation"))
 
 def test_knee_is_the_corner_of_a_front():
     # Scaled: (0, 1), (0.9, 0.2) and (1, 0); distances to the ideal 1, 0.22 and 1.
-    assert knee(_trials((0, 0), (90, 0.2), (100, 1)), _TWO).number == 1
+    assert knee(_members((0, 0), (90, 0.2), (100, 1)), _TWO).trial.number == 1
 
 
 def test_knee_does_not_depend_on_units_or_order():
     rows = [(0.0, 0.0), (5.0, 0.3), (8.0, 0.5), (10.0, 1.0)]
-    trials = _trials(*rows)
-    chosen = knee(trials, _TWO).number
-    assert knee(trials[::-1], _TWO).number == chosen
-    scaled = _trials(*((1e6 * a - 3, 1e-6 * b) for a, b in rows))
-    assert knee(scaled, _TWO).number == chosen
+    trials = _members(*rows)
+    chosen = knee(trials, _TWO).trial.number
+    assert knee(trials[::-1], _TWO).trial.number == chosen
+    scaled = _members(*((1e6 * a - 3, 1e-6 * b) for a, b in rows))
+    assert knee(scaled, _TWO).trial.number == chosen
 
 
 @pytest.mark.parametrize(
@@ -102,11 +104,11 @@ def test_knee_does_not_depend_on_units_or_order():
     ],
 )
 def test_knee_of_degenerate_fronts(rows, expected):
-    assert knee(_trials(*rows), _TWO).number == expected
+    assert knee(_members(*rows), _TWO).trial.number == expected
 
 
 def test_knee_with_one_objective_is_the_best():
-    assert knee(_trials((1.0,), (4.0,), (4.0,), (3.0,)), _TWO[:1]).number == 1
+    assert knee(_members((1.0,), (4.0,), (4.0,), (3.0,)), _TWO[:1]).trial.number == 1
 
 
 def test_knee_of_nothing_is_an_error():

@@ -6,14 +6,14 @@ import math
 import pytest
 
 from allocsearch.config import InputError
-from allocsearch.report.front import knee, pareto_front
+from allocsearch.report.front import knee, study_front
 from allocsearch.report.pick import pick
 from allocsearch.search.records import TrialRecord
 
 
 def test_knee(study):
-    expected = knee(pareto_front(study), study.config.study.parsed_objectives)
-    assert pick(study, "knee") is expected
+    expected = knee(study_front(study).members, study.config.study.parsed_objectives)
+    assert pick(study, "knee") is expected.trial
 
 
 @pytest.mark.parametrize("metric", ["retention", "elbo", "information_3", "active_units_1"])
@@ -69,3 +69,77 @@ def test_nothing_to_pick_from(study, text):
     failed = dataclasses.replace(study, trials=(TrialRecord(0, "failed"),))
     with pytest.raises(InputError, match="none of the 1 trials is complete"):
         pick(failed, text)
+
+
+def _cheapest(record, weights):
+    """The member of least weighted cost, by the definition."""
+    front = study_front(record).members
+    objectives = record.config.study.parsed_objectives
+    columns = list(zip(*(member.mean for member in front), strict=True))
+    costs = [0.0] * len(front)
+    for weight, column, objective in zip(weights, columns, objectives, strict=True):
+        worst, best = min(column), max(column)
+        if objective.direction == "minimize":
+            worst, best = best, worst
+        for i, value in enumerate(column):
+            costs[i] += weight * (best - value) / (best - worst)
+    return front[costs.index(min(costs))].trial
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        ("weights:retention=1,attenuation=2,auroc=3", (1, 2, 3)),
+        ("weights:attenuation=1", (0, 1, 0)),
+        ("weights:auroc=0.5,retention=0.5", (0.5, 0, 0.5)),
+    ],
+)
+def test_weights(study, text, weights):
+    assert pick(study, text) is _cheapest(study, weights)
+
+
+def test_all_weight_on_one_objective_is_its_best_member(study):
+    assert pick(study, "weights:auroc=1") is pick(study, "max:auroc")
+
+
+def test_weights_prefer_certain_members(replicated):
+    members = study_front(replicated).members
+    chosen = pick(replicated, "weights:attenuation=1")
+    certain = [member for member in members if member.probability >= 0.5]
+    assert 0 < len(certain) < len(members)
+    assert chosen is min(certain, key=lambda member: member.mean[1]).trial
+
+
+def test_by_allocation(study, replicated):
+    trial = study.trials[7]
+    assert pick(study, f"allocation:{trial.allocation}") is trial
+    (several,) = (c for c in study_front(replicated).candidates if c.replicates.count == 3)
+    assert pick(replicated, f"allocation:{several.allocation}") is several.trial
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("weights:auroc=1,elbo=2", ["'elbo' is no objective", "retention, attenuation, auroc"]),
+        ("weights:aurocc=1", ["Did you mean auroc?"]),
+        ("weights:auroc", ["auroc has the weight ''", "a number from 0 on"]),
+        ("weights:auroc=-1", ["has the weight '-1'"]),
+        ("weights:auroc=nan", ["has the weight 'nan'"]),
+        ("weights:auroc=1,auroc=2", ["auroc is named twice"]),
+        ("weights:auroc=0", ["all weights are 0"]),
+        ("weight:auroc=1", ["Did you mean weights?"]),
+        ("allocation:99-1-1", ["no complete trial has this allocation", "trials.csv"]),
+    ],
+)
+def test_mistakes_in_weights_and_allocations(study, text, words):
+    with pytest.raises(InputError) as caught:
+        pick(study, text)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_complete_trials_without_a_finite_objective(study_of):
+    with pytest.raises(InputError, match="none of the 1 complete trials has finite objectives"):
+        pick(study_of([[math.inf]]), "knee")

@@ -49,7 +49,8 @@ def test_marks_are_those_of_front_and_knee(study):
 
 
 def test_fewer_layers_leave_dims_empty(study):
-    flat = TrialRecord(24, "complete", Allocation((20, 4)), 1, (1.0, 1.0, 0.1), {"elbo": -20.0})
+    values = (1.0, 1.0, 0.1)
+    flat = TrialRecord(24, "complete", Allocation((20, 4)), 1, values=values)
     record = dataclasses.replace(study, trials=(*study.trials, flat))
     row = trials_frame(record).iloc[-1]
     assert row["d_2"] == 4
