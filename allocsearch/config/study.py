@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from allocsearch.config.errors import shown
+from allocsearch.config.errors import mistake, shown
 from allocsearch.config.objective import Objective
 from allocsearch.config.section import Count, Section, one_or_more
 
@@ -27,6 +27,8 @@ class StudySection(Section):
     trials: Count = 50
     repeats: Literal["neighbour", "replicate"] = "neighbour"
     replicates: Count = 3
+    # Of the trials, the last ones.
+    replicate_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     objectives: Annotated[
         tuple[Annotated[str, BeforeValidator(_objective)], ...],
         BeforeValidator(one_or_more),
@@ -37,6 +39,15 @@ class StudySection(Section):
     workers: Count = 1
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
     storage: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.replicate_share and self.replicates == 1:
+            raise mistake(
+                "replicate_share",
+                f"found {self.replicate_share} with replicates = 1; allowed: 0, or 2 replicates",
+            )
+        return self
 
     @property
     def parsed_objectives(self) -> tuple[Objective, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ from allocsearch.search.records import (
     SLOT,
     WARM_START,
     WORKER,
+    read_trial,
 )
 from allocsearch.search.repeats import Trained, candidates, next_replicate, training_seed
+from allocsearch.search.replication import is_replicating, least_certain
 from allocsearch.search.samplers import build_sampler
 from allocsearch.search.warm_start import WarmStart
 from allocsearch.spaces import Space
@@ -48,7 +50,7 @@ def slot_seed(study_seed: int, slot: int, purpose: int) -> int:
 
 
 # Another purpose, 2, is that of the final evaluation.
-_SAMPLING, _TIES = 1, 3
+_SAMPLING, _TIES, _DRAWS = 1, 3, 4
 
 STOPPED = "stopped"
 # What the repetition of an interrupted trial has of it.
@@ -185,9 +187,15 @@ def _settle(
     proposed = decode(space, params)
     trained = _trained(study)
     source = random.Random(_seed(config, trial, _TIES))
+    choices = candidates(proposed, trained, space, config.study, source)
+    wanted = study.user_attrs.get(MOST_TRIALS) or config.study.trials
+    if is_replicating(config.study, trained, wanted):
+        trials = map(read_trial, study.get_trials(deepcopy=False))
+        again = least_certain(trials, trained, config.study, _seed(config, trial, _DRAWS))
+        choices = chain([again] if again else [], choices)
     allocation, settled = next(
         (candidate, found)
-        for candidate in candidates(proposed, trained, space, config.study, source)
+        for candidate in choices
         if (found := params if candidate == proposed else encode(space, candidate, params))
     )
     replicate = next_replicate(trained, allocation)
