@@ -10,6 +10,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import SearchSpaceSection, StudyConfig
 from allocsearch.data.splits import SearchData
 from allocsearch.models.build import build_model
+from allocsearch.training.compilation import check_compiler
 from allocsearch.training.device import device_of
 from allocsearch.training.memory import (
     MemoryNeed,
@@ -67,14 +68,14 @@ def _one_of_each_depth(space: SearchSpaceSection) -> list[Allocation]:
 
 
 def check_resources(config: StudyConfig, data: SearchData) -> None:
-    """Refuse a study that does not fit into the memory that is free, or a GPU that is not there.
+    """Refuse a study that does not fit into the free memory, or asks for what is not there.
 
     Args:
         config: The study.
         data: The data of its search.
 
     Raises:
-        InputError: If it does not fit, or there is no such device.
+        InputError: If it does not fit, or there is no such device or no compiler.
     """
     device = device_of(config.training)
     workers, available = config.study.workers, available_memory(device)
@@ -85,6 +86,8 @@ def check_resources(config: StudyConfig, data: SearchData) -> None:
     need = study_need(config, data)
     whole = replace(need, weights=weights, activations=need.activations * together)
     check_memory(whole, workers, available)
+    # It takes seconds, where the rest takes none.
+    check_compiler(config.training, device)
 
 
 def population_size(config: StudyConfig, data: SearchData) -> int:

@@ -32,6 +32,20 @@ def compiles(section: TrainingSection, device: torch.device, steps: int) -> bool
     return section.compile
 
 
+def check_compiler(section: TrainingSection, device: torch.device) -> None:
+    """Refuse `training.compile = true` where this machine cannot compile, by compiling a sum.
+
+    Args:
+        section: The training.
+        device: Where it runs.
+
+    Raises:
+        InputError: If it asks for a compiler that is not there.
+    """
+    if section.compile is True:
+        compiled(torch.add)(torch.ones(2, device=device), torch.ones(2, device=device))
+
+
 def compiled(function: Callable[..., _Result]) -> Callable[..., _Result]:
     """A compiled form of a function of tensors whose shapes stay what they are.
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from torch._inductor.exc import InvalidCxxCompiler
 
 from allocsearch.config import InputError, load
 from allocsearch.data.splits import load_search_data
@@ -49,6 +52,16 @@ def test_what_does_not_fit_is_refused(study, monkeypatch):
 def test_a_model_of_terabytes_is_refused_unbuilt(study, model):
     with pytest.raises(InputError, match=r"^memory: .*weights .* lower model\.hidden, model\.ch"):
         check_resources(*study(model=model))
+
+
+def test_a_compiler_that_is_not_there_is_found_before_the_start(study, monkeypatch):
+    def missing(graph, inputs):
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=missing))
+    check_resources(*study())
+    with pytest.raises(InputError, match=r"^training\.compile: found true, .*cannot compile here"):
+        check_resources(*study(training={"compile": True}))
 
 
 def test_a_population_takes_more(study, monkeypatch):
