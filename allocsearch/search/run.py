@@ -123,9 +123,10 @@ def _check_same(config: StudyConfig, found: StudyConfig, folder: Path) -> None:
 
 
 def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from _leaves(value, f"{prefix}.{key}" if prefix else key)
+    nested = isinstance(content, tuple) and any(isinstance(each, dict) for each in content)
+    if isinstance(content, dict) or nested:
+        for key, value in enumerate(content) if nested else content.items():
+            yield from _leaves(value, f"{prefix}.{key}".removeprefix("."))
     else:
         yield prefix, content
 

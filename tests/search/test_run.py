@@ -48,7 +48,7 @@ def test_prepare_goes_on_after_a_kill_before_the_first_file(config_of, tmp_path)
         ({"study": {"seed": 7}}, "study.seed"),
         ({"study": {"objectives": ["max:elbo"]}}, "study.objectives"),
         ({"search_space": {"min_dim": 2}}, "search_space.min_dim"),
-        ({"data": {"ood_validation": ["rotation"]}}, "data.ood_validation"),
+        ({"data": {"ood_validation": ["rotation"]}}, "data.ood_validation.0.shift"),
         ({"training": {"epochs": 4}}, "training.epochs"),
         ({"evaluation": {"samples": 8}}, "evaluation.samples"),
     ],
