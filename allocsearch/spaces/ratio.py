@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,10 +58,15 @@ class RatioSpace:
         """What the range reaches, sorted by the distance from `center`."""
         return sorted_outwards(self._reached, center_on(self.lattice, center), source)
 
-    @cached_property
+    @property
     def _reached(self) -> dict[Allocation, list[float]]:
-        """The ratios of a scan of the range, by the allocation that each gives."""
-        reached: dict[Allocation, list[float]] = {}
-        for ratio in np.geomspace(self.low, self.high, _SCAN).clip(self.low, self.high).tolist():
-            reached.setdefault(Allocation.from_ratio(ratio, self.lattice), []).append(ratio)
-        return reached
+        return _scanned(self.lattice, self.low, self.high)
+
+
+@cache
+def _scanned(lattice: Lattice, low: float, high: float) -> dict[Allocation, list[float]]:
+    """The ratios of a scan of the range, by the allocation that each gives; it takes a second."""
+    reached: dict[Allocation, list[float]] = {}
+    for ratio in np.geomspace(low, high, _SCAN).clip(low, high).tolist():
+        reached.setdefault(Allocation.from_ratio(ratio, lattice), []).append(ratio)
+    return reached

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,13 +24,14 @@ def _copied(finished_run, tmp_path):
     return tmp_path / "runs" / "quickstart"
 
 
-def _example(main_here, verb):
-    """The arguments of the example in the help of a command."""
+def _examples(main_here, verb):
+    """The arguments of the examples in the help of a command."""
     ended = main_here(verb, "--help")
     assert (ended.code, ended.err) == (0, "")
-    found = re.search(r"Example: (allocsearch [^╭]*)", " ".join(ended.out.split()))
+    text = " ".join(ended.out.split()).partition("╭")[0]
+    found = re.findall(r"Example: allocsearch (.*?)(?= Example:|$)", text)
     assert found, ended.out
-    return found[1].split()[1:]
+    return [shlex.split(example) for example in found]
 
 
 def test_help_lists_every_command(command, tmp_path):
@@ -71,10 +73,10 @@ def test_examples_work_as_they_stand(finished_run, tmp_path, main_here, monkeypa
     monkeypatch.chdir(tmp_path)
     said = {}
     for verb in COMMANDS:
-        arguments = _example(main_here, verb)
-        assert arguments[0] == verb
-        said[verb] = main_here(*arguments)
-        assert (said[verb].code, said[verb].err) == (0, ""), verb
+        for arguments in _examples(main_here, verb):
+            assert arguments[0] == verb
+            said[verb] = main_here(*arguments)
+            assert (said[verb].code, said[verb].err) == (0, ""), arguments
     assert said["run"].out.splitlines()[0] == "quickstart: 3 of 3 trials"
     assert said["status"].out.startswith("quickstart: 3 of 3 trials; 3 complete\n")
     assert said["report"].out.splitlines() == [
