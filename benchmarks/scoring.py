@@ -95,6 +95,8 @@ def forward_rate(folder: Path, passes: tuple[int, ...], batches: int = 40) -> fl
             latents = model.infer(x, noise)
             for k in passes:
                 model.bound_terms(x, latents, k)
+            if not passes:
+                model.priors_given([latent.z for latent in latents])
     return batches * len(x) / (time.process_time() - start)
 
 

@@ -87,18 +87,23 @@ def evidence_of_inputs(
         x: From the likelihood's `prepare`, `(batch, features)`.
         noise: For each layer, `(samples, batch, d_l)`.
         lengths: The complexity, `(batch, 2)` or `(batch, 0)`.
-        passes: The k of the bounds that are wanted, one or more; None takes all. What the others
-            alone would give is NaN.
+        passes: The k of the bounds that are wanted; None takes all. What the others alone would
+            give is NaN. The divergences of the layers above the least k come with every pass;
+            without any bound those of all layers come alone.
     """
     samples, layers = len(noise[0]), model.allocation.layers
     latents = model.infer(x, noise)
     wanted = range(layers) if passes is None else sorted(passes)
     terms = {k: model.bound_terms(x, latents, k) for k in wanted}
-    lowest = wanted[0]
-    kl = (None,) * lowest + terms[lowest].kl
+    lowest = wanted[0] if wanted else 0
+    kl: Sequence[Tensor | None] = [None] * layers
+    if wanted:
+        kl, priors = (*kl[:lowest], *terms[lowest].kl), terms[lowest].priors
+    else:
+        priors = model.priors_given([latent.z for latent in latents])
     closed = [
         None if layer < lowest else z.analytic_kl(prior)
-        for layer, (z, prior) in enumerate(zip(latents, terms[lowest].priors, strict=True))
+        for layer, (z, prior) in enumerate(zip(latents, priors, strict=True))
     ]
     unknown = x.new_full((samples, len(x)), math.nan)
     weights = [terms[k].bound() if k in terms else unknown for k in range(layers)]

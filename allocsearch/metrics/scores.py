@@ -18,7 +18,7 @@ class Score:
 
     Attributes:
         compute: From evidence of n examples and the reference to scores, `(n,)`.
-        passes: The k of the bounds L^{>k} that it reads in the evidence.
+        passes: The k of the bounds L^{>k} that it reads in the evidence; none for divergences.
         compressed: Whether it reads the complexity.
     """
 
@@ -105,9 +105,11 @@ def _weighted_ratio(k: int) -> Score:
 def _of_layer(layer: int) -> dict[str, Score]:
     index = layer - 1
     return {
-        f"kl_{layer}": Score(lambda e, _: e.divergence[:, index]),
-        f"kl_z_{layer}": Score(lambda e, reference: reference.standardised(e)[:, index]),
-        f"kl_abs_z_{layer}": Score(lambda e, reference: reference.standardised(e)[:, index].abs()),
+        f"kl_{layer}": Score(lambda e, _: e.divergence[:, index], ()),
+        f"kl_z_{layer}": Score(lambda e, reference: reference.standardised(e)[:, index], ()),
+        f"kl_abs_z_{layer}": Score(
+            lambda e, reference: reference.standardised(e)[:, index].abs(), ()
+        ),
     }
 
 

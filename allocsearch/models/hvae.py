@@ -189,6 +189,17 @@ class HVAE(nn.Module, ABC):
 
         return self._decode(*self._descend(latents[-1], choose))
 
+    def priors_given(self, latents: Sequence[Tensor]) -> tuple[Gaussian | None, ...]:
+        """The priors p(z_l | z_{>l}) at given latents, without the likelihood of x.
+
+        Args:
+            latents: z_1, ..., z_L, `(..., batch, d_l)`.
+
+        Returns:
+            Bottom to top; None for the top layer, a standard normal.
+        """
+        return self._descend(latents[-1], lambda layer, _: latents[layer])[0]
+
     def _descend(
         self, top: Tensor, choose: Callable[[int, Gaussian], Tensor], lowest: int = 0
     ) -> Descent:
