@@ -39,7 +39,8 @@ def _means(trial: TrialRecord, sets: list[str]) -> dict[str, float]:
         {
             name.removeprefix(prefix): value
             for name, value in trial.metrics.items()
-            if name.startswith(prefix)
+            # These are not in the choice.
+            if name.startswith(prefix) and ".complexity_" not in name
         }
         for prefix in (f"auroc.{title}." for title in sets)
     ]

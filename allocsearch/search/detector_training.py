@@ -92,7 +92,9 @@ def choose_score(outcome: Outcome, named: str, data: SearchData) -> tuple[str, C
         return named, Choice(by="study", mean_auroc=means.get(named))
     if found.score is None:
         return None
-    others = [score for score in means if score != found.score]
+    others = [
+        score for score in means if score != found.score and not score.startswith("complexity_")
+    ]
     second = max(others, key=means.__getitem__)
     return found.score, Choice(
         by="validation",

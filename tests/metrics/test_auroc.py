@@ -64,5 +64,10 @@ def test_the_best_score_has_the_highest_mean_over_the_sets() -> None:
     assert best_score({"near": aurocs["near"]}) == "a"
 
 
+def test_what_hardly_depends_on_the_model_is_not_chosen() -> None:
+    table = {"kl_1": 0.6, "complexity_png": 0.9, "complexity_zlib": 0.99, "llr_1": 0.7}
+    assert best_score({"only": table}) == "llr_1"
+
+
 def test_the_first_of_equally_good_scores_is_chosen() -> None:
     assert best_score({"only": {"b": 0.5, "a": 0.7, "c": 0.7}}) == "a"

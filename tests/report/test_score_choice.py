@@ -14,6 +14,8 @@ METRICS = {
     "auroc.inversion.typicality": 0.99,
     "auroc.segment_deletion.kl_1": 0.7,
     "auroc.segment_deletion.llr_1": 0.75,
+    "auroc.inversion.complexity_png": 1.0,
+    "auroc.segment_deletion.complexity_png": 1.0,
 }
 
 
