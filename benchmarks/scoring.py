@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 
 from allocsearch import Detector
@@ -74,11 +76,17 @@ def train(folder: Path, images: Path, score: str, samples: int) -> Path:
 def run_command(folder: Path, images: Path, out: Path) -> Measured:
     """Score a file with the real command."""
     arguments = [COMMAND, "score", folder, "--data", images, "--out", out]
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    process = psutil.Popen(arguments, stdout=subprocess.DEVNULL)
+    ended, status, peak = 0, 0, 0
+    while not ended:
+        # The system's own peak of a child counts what this process held when it was forked.
+        with suppress(psutil.Error):
+            peak = max(peak, process.memory_info().rss)
+        time.sleep(0.1)
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     if status:
         raise SystemExit(f"allocsearch score failed: {status}")
-    return Measured(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Measured(usage.ru_utime + usage.ru_stime, peak / 1e6)
 
 
 def forward_rate(folder: Path, passes: tuple[int, ...], batches: int = 40) -> float:
