@@ -101,7 +101,7 @@ def test_what_is_there_already_is_shown_and_not_done_again(run, main_here):
     assert len(read_openings(run)) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_at_work_it_goes_on(number, searched, run, main_here, tmp_path):
     arguments = ("evaluate", "--pick", "trial:0", "--seeds", "2")
     output = tmp_path / "output"
