@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, stdev
-
-from filelock import FileLock, Timeout
 
 from allocsearch.config import DataSection, InputError
 from allocsearch.data.splits import TestData, load_test_data
@@ -29,6 +26,7 @@ from allocsearch.search.evaluations import (
 )
 from allocsearch.search.final_scores import load_scores, save_scores
 from allocsearch.search.final_statistics import Scored, detected
+from allocsearch.search.folder_lock import held
 from allocsearch.search.fresh import FreshTraining, fresh_seeds, search_data, train_fresh
 from allocsearch.search.job_pool import Job, run_jobs
 from allocsearch.search.objective import measurement_settings, provenance
@@ -74,7 +72,9 @@ def evaluate(
     """
     folder, config = record.folder, record.config
     _check_possible(record)
-    with _locked(folder):
+    evaluations_folder(folder).mkdir(exist_ok=True)
+    lock = evaluations_folder(folder) / _LOCK_NAME
+    with held(lock, f"{folder}: another evaluation of this run is going on"):
         data, test = search_data(config.data), _test_data(config.data)
         check_compatibility(data, config.model)
         _check_searched(record, picks, data.fingerprint)
@@ -123,22 +123,6 @@ def _check_possible(record: StudyRecord) -> None:
             f"{place}: evaluation.score: found 'auto', and no set in data.ood_validation to "
             f"choose on; allowed for a final evaluation: the name of a score"
         )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder against a second evaluation; the system lets go of a dead one."""
-    path = evaluations_folder(folder) / _LOCK_NAME
-    path.parent.mkdir(exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"{folder}: another evaluation of this run is going on") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check_searched(record: StudyRecord, picks: Sequence[Pick], fingerprint: str) -> None:

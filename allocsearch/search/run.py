@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search import worker
 from allocsearch.search.compatibility import check_compatibility
+from allocsearch.search.folder_lock import held
 from allocsearch.search.identity import is_dead
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
@@ -131,20 +131,6 @@ def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noq
         yield prefix, content
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder against a second run; released by the system when this process dies."""
-    lock = FileLock(folder / _LOCK_NAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"{folder}: another run of this study is going on") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def run_study(
     config: StudyConfig,
     folder: Path,
@@ -162,7 +148,8 @@ def run_study(
         WorkerError: If the workers die before they begin a trial.
         KeyboardInterrupt: After SIGINT or SIGTERM, once the workers have put their trials back.
     """
-    with _locked(folder), _interrupts() as interrupts:
+    lock = held(folder / _LOCK_NAME, f"{folder}: another run of this study is going on")
+    with lock, _interrupts() as interrupts:
         study = open_study(config, folder, create=True)
         requeue(study, config, is_dead, "the worker died")
         space = build_space(config.search_space)

@@ -9,6 +9,7 @@ import pytest
 
 from allocsearch.config import InputError, load
 from allocsearch.search import run, worker
+from allocsearch.search.folder_lock import held
 from allocsearch.search.records import read_run
 from allocsearch.search.run import WorkerError, prepare, run_study
 
@@ -120,7 +121,7 @@ def test_interruption_leaves_no_worker(config_of, tmp_path, monkeypatch, no_impo
         run_study(config, tmp_path / "run", interrupt)
     assert not [p for p in multiprocessing.active_children() if p.pid not in before]
     # The folder is free again for the next run.
-    with run._locked(tmp_path / "run"):
+    with held(tmp_path / "run" / run._LOCK_NAME, "held"):
         pass
 
 
@@ -132,7 +133,10 @@ def test_a_locked_folder_is_refused_and_not_touched(config_of, tmp_path):
     folder = tmp_path / "run"
     prepare(config_of(), folder)
     before = (folder / "study.toml").read_bytes()
-    with run._locked(folder), pytest.raises(InputError, match="another run of this study"):
+    with (
+        held(folder / run._LOCK_NAME, "held"),
+        pytest.raises(InputError, match="another run of this study"),
+    ):
         run_study(config_of(study={"trials": 7}), folder)
     assert (folder / "study.toml").read_bytes() == before
     assert not (folder / "study.db").exists()
