@@ -23,14 +23,20 @@ def auroc(in_distribution: Tensor, out_of_distribution: Tensor) -> float:
     return float(roc_auc_score(labels.numpy(), scores.double().numpy()))
 
 
+def takes_part(score: str) -> bool:
+    """Whether a score is among those that `auto` chooses from.
+
+    The complexity scores are not: they compare data sets by a general compressor, hardly by the
+    model, and would make all allocations alike.
+    """
+    return not score.startswith("complexity_")
+
+
 def best_score(aurocs: Mapping[str, Mapping[str, float]]) -> str:
     """The score with the highest mean AUROC over OOD *validation* sets, the first where they tie.
 
-    The complexity scores take no part: they compare data sets by a general compressor, hardly by
-    the model, and would make all allocations alike.
-
     Args:
-        aurocs: For each set, the AUROC of each score.
+        aurocs: For each set, the AUROC of each score; only those that take part are compared.
     """
-    names = [name for name in next(iter(aurocs.values())) if not name.startswith("complexity_")]
+    names = filter(takes_part, next(iter(aurocs.values())))
     return max(names, key=lambda name: fmean(table[name] for table in aurocs.values()))

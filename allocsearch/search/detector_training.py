@@ -11,6 +11,7 @@ from torch import Tensor
 from allocsearch.allocation import Allocation
 from allocsearch.config import DataSection, EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData, load_search_data
+from allocsearch.metrics.auroc import takes_part
 from allocsearch.metrics.detection import detection
 from allocsearch.metrics.intervals import auroc_interval
 from allocsearch.metrics.single_score import SingleScorer
@@ -92,9 +93,7 @@ def choose_score(outcome: Outcome, named: str, data: SearchData) -> tuple[str, C
         return named, Choice(by="study", mean_auroc=means.get(named))
     if found.score is None:
         return None
-    others = [
-        score for score in means if score != found.score and not score.startswith("complexity_")
-    ]
+    others = [score for score in means if score != found.score and takes_part(score)]
     second = max(others, key=means.__getitem__)
     return found.score, Choice(
         by="validation",
