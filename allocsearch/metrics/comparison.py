@@ -30,6 +30,14 @@ class Comparison:
     high: Tensor
     p_value: Tensor
 
+    @classmethod
+    def within(
+        cls, difference: Tensor, error: Tensor, width: Tensor, p_value: Tensor
+    ) -> Comparison:
+        """With the interval of `width` on either side, inside of what a difference can be."""
+        low, high = (difference - width).clamp(min=-1), (difference + width).clamp(max=1)
+        return cls(difference, error, low, high, p_value)
+
 
 def compare_aurocs(
     first: tuple[Tensor, ...], second: tuple[Tensor, ...], level: float = 0.95
@@ -68,10 +76,4 @@ def compare_aurocs(
     width = torch.where(error > 0, quantile * error, 1 - tail ** (1 / min(sizes)))
     ratio = torch.where(error > 0, difference.abs() / error, 0.0)
     p_value = 2 * torch.as_tensor(stdtr(freedom.nan_to_num(1.0).numpy(), -ratio.numpy()))
-    return Comparison(
-        difference,
-        error,
-        (difference - width).clamp(min=-1),
-        (difference + width).clamp(max=1),
-        p_value,
-    )
+    return Comparison.within(difference, error, width, p_value)

@@ -64,10 +64,4 @@ def compare_seeds(
     else:
         width = torch.tensor(1 - tail ** (1 / min(sizes[0])), dtype=torch.float64)
         p_value = torch.ones((), dtype=torch.float64)
-    return Comparison(
-        difference,
-        error,
-        (difference - width).clamp(min=-1),
-        (difference + width).clamp(max=1),
-        p_value,
-    )
+    return Comparison.within(difference, error, width, p_value)
