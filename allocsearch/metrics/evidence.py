@@ -44,6 +44,12 @@ class Evidence:
         """L."""
         return self.kl.shape[1]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """The evidence of the examples of all parts, in their order."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
     def bound(self, k: int) -> Tensor:
         """L^{>k}, nats, `(n,)`; the ELBO for k = 0."""
         return self.log_likelihood[:, k] - self.kl[:, k:].sum(1)
@@ -131,8 +137,10 @@ def collect_evidence(
     batch_size: int,
     seed: int,
     on_batch: Callable[[], None] = lambda: None,
+    *,
+    compressed: bool = True,
 ) -> Evidence:
-    """The evidence of a whole data set; complexity is measured where the values are bytes.
+    """The evidence of a whole data set.
 
     Args:
         model: A trained model, in eval mode.
@@ -141,16 +149,12 @@ def collect_evidence(
         batch_size: Examples in one pass.
         seed: Seed of binarisation and latents.
         on_batch: Called before every pass; what it raises ends the work.
+        compressed: Whether to measure the complexity, where the values are bytes.
     """
     generator = torch.Generator().manual_seed(seed)
-    compressed = values.dtype == torch.uint8
+    compressed = compressed and values.dtype == torch.uint8
     parts: list[Evidence] = []
     for batch in torch.split(values, batch_size):
         on_batch()
         parts.append(evidence_of_batch(model, batch, samples, generator, compressed=compressed))
-    return Evidence(
-        **{
-            field.name: torch.cat([getattr(part, field.name) for part in parts])
-            for field in fields(Evidence)
-        }
-    )
+    return Evidence.joined(parts)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from allocsearch.metrics.evidence import Evidence
+from allocsearch.metrics.finite import check_finite
 
 # Components of the density that are tried; the Bayesian information criterion chooses.
 _COMPONENTS = (1, 2, 4, 8)
@@ -59,12 +60,17 @@ class Reference:
     def fit(cls, evidence: Evidence) -> Reference:
         """From the evidence of ID training examples, and of nothing else.
 
-        The density is a mixture of Gaussians,
-        whose number of components has the least Bayesian information criterion.
+        The density is a mixture of Gaussians, whose number of components has the least Bayesian
+        information criterion. The complexity is not read.
 
         Args:
-            evidence: Of n examples, 2 or more, finite.
+            evidence: Of n examples, 2 or more.
+
+        Raises:
+            NotFiniteError: If some of it is NaN or infinite.
         """
+        totals = {name: float(tensor.sum()) for name, tensor in vars(evidence).items()}
+        check_finite(totals, "training data")
         vectors = summary(evidence)
         mean, sd = vectors.mean(0), vectors.std(0).clamp(min=_LEAST_SD)
         standard = ((vectors - mean) / sd).numpy()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from allocsearch.metrics.evidence import Evidence, collect_evidence
-from allocsearch.metrics.finite import check_finite
 from allocsearch.metrics.reference import Reference
 from allocsearch.metrics.regret import likelihood_regret
 from allocsearch.metrics.scores import score_all
@@ -68,12 +67,8 @@ class Scorer:
         Raises:
             NotFiniteError: If the model gives NaN or infinity for a training example.
         """
-        part = train[:REFERENCE_MOST]
-        evidence = collect_evidence(
-            model, part, passes.samples, passes.batch_size, passes.seed, on_batch
-        )
-        totals = {name: float(tensor.sum()) for name, tensor in vars(evidence).items()}
-        check_finite(totals, "training data")
+        how = (passes.samples, passes.batch_size, passes.seed, on_batch)
+        evidence = collect_evidence(model, train[:REFERENCE_MOST], *how, compressed=False)
         return cls(model, Reference.fit(evidence), passes)
 
     def score(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from allocsearch.metrics.complexity import complexity
 from allocsearch.metrics.evidence import Evidence, evidence_of_inputs
-from allocsearch.metrics.finite import check_finite
 from allocsearch.metrics.fixed_noise import FixedNoise
 from allocsearch.metrics.reference import Reference
 from allocsearch.metrics.regret import likelihood_regret
@@ -62,12 +61,7 @@ class SingleScorer:
         for batch in torch.split(train[:REFERENCE_MOST], passes.batch_size):
             on_batch()
             parts.append(_evidence(model, batch, noise))
-        evidence = Evidence(
-            *(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(Evidence))
-        )
-        totals = {name: float(tensor.sum()) for name, tensor in vars(evidence).items()}
-        check_finite(totals, "training data")
-        return cls(model, Reference.fit(evidence), passes, name)
+        return cls(model, Reference.fit(Evidence.joined(parts)), passes, name)
 
     def score(self, values: Tensor, batch_size: int | None = None) -> Tensor:
         """The score of examples; larger is more OOD.
