@@ -11,8 +11,24 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 COMPRESSORS = ("png", "zlib")
+_known = WeakTensorKeyDictionary()
+
+
+def known_complexity(values: Tensor) -> Tensor:
+    """`complexity`, computed once for a data set, as no model changes it.
+
+    Args:
+        values: The same tensor every time, not one of equal values; it is never written to.
+
+    Returns:
+        As `complexity`; kept as long as the data set is.
+    """
+    if values not in _known:
+        _known[values] = complexity(values)
+    return _known[values]
 
 
 def complexity(values: Tensor) -> Tensor:

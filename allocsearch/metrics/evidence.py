@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from allocsearch.metrics.complexity import complexity
+from allocsearch.metrics.complexity import known_complexity
 from allocsearch.models.hvae import HVAE
 
 
@@ -60,8 +60,7 @@ def evidence_of_batch(
     values: Tensor,
     samples: int,
     generator: torch.Generator,
-    *,
-    compressed: bool = False,
+    lengths: Tensor | None = None,
 ) -> Evidence:
     """The evidence of one batch, in as many passes as there are layers.
 
@@ -70,13 +69,14 @@ def evidence_of_batch(
         values: Stored examples, `(batch, *shape)`.
         samples: S, draws of the latents for each example.
         generator: Of binarisation and latents.
-        compressed: Whether to measure the complexity; the values are uint8.
+        lengths: The complexity, `(batch, 2)`; None where it is not wanted.
     """
     with torch.inference_mode():
         x = model.likelihood.prepare(values, generator)
         noise = model.draw_noise(len(x), generator, samples)
-        lengths = complexity(values) if compressed else torch.empty(len(x), 0)
-        return evidence_of_inputs(model, x, noise, lengths)
+        return evidence_of_inputs(
+            model, x, noise, torch.empty(len(x), 0) if lengths is None else lengths
+        )
 
 
 def evidence_of_inputs(
@@ -152,9 +152,12 @@ def collect_evidence(
         compressed: Whether to measure the complexity, where the values are bytes.
     """
     generator = torch.Generator().manual_seed(seed)
-    compressed = compressed and values.dtype == torch.uint8
+    batches = torch.split(values, batch_size)
+    lengths: Sequence[Tensor | None] = [None] * len(batches)
+    if compressed and values.dtype == torch.uint8:
+        lengths = torch.split(known_complexity(values), batch_size)
     parts: list[Evidence] = []
-    for batch in torch.split(values, batch_size):
+    for batch, length in zip(batches, lengths, strict=True):
         on_batch()
-        parts.append(evidence_of_batch(model, batch, samples, generator, compressed=compressed))
+        parts.append(evidence_of_batch(model, batch, samples, generator, length))
     return Evidence.joined(parts)

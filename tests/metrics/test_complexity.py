@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from allocsearch.metrics.complexity import complexity
+from allocsearch.metrics.complexity import _known, complexity, known_complexity
 
 BYTE = 8 * math.log(2)
 
@@ -40,3 +40,14 @@ def test_noise_is_complex_and_a_plain_image_is_not() -> None:
 
 def test_no_examples_have_no_complexity() -> None:
     assert complexity(torch.empty(0, 4, 4, dtype=torch.uint8)).shape == (0, 2)
+
+
+def test_the_complexity_of_a_data_set_is_computed_once_and_not_kept_longer_than_it() -> None:
+    values = torch.randint(0, 256, (5, 4, 4), dtype=torch.uint8)
+    found = known_complexity(values)
+    assert torch.equal(found, complexity(values))
+    assert known_complexity(values) is found
+    assert known_complexity(values.clone()) is not found
+    kept = len(_known)
+    del values
+    assert len(_known) == kept - 1
