@@ -28,7 +28,8 @@ def known_complexity(values: Tensor) -> Tensor:
     """
     if values not in _known:
         _known[values] = complexity(values)
-    return _known[values]
+    known: Tensor = _known[values]
+    return known
 
 
 def complexity(values: Tensor) -> Tensor:
