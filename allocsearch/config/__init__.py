@@ -13,6 +13,7 @@ from allocsearch.config.data import (
     Source,
     SourceName,
 )
+from allocsearch.config.early_stopping import EarlyStoppingSection
 from allocsearch.config.errors import InputError, hint, mistake, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
@@ -35,6 +36,7 @@ __all__ = [
     "SOURCES",
     "Counts",
     "DataSection",
+    "EarlyStoppingSection",
     "EvaluationSection",
     "InputError",
     "ModelSection",

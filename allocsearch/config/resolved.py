@@ -8,6 +8,7 @@ import tomli_w
 from pydantic import model_validator
 
 from allocsearch.config.data import DataSection
+from allocsearch.config.early_stopping import EarlyStoppingSection
 from allocsearch.config.errors import mistake, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.model import ModelSection
@@ -27,9 +28,16 @@ class StudyConfig(Section):
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    early_stopping: EarlyStoppingSection = EarlyStoppingSection()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.early_stopping.mode != "off" and self.training.population != 1:
+            found = f"found {self.early_stopping.mode!r}"
+            message = f"{found} with training.population = {self.training.population!r}"
+            raise mistake(
+                "early_stopping.mode", f"{message}; allowed: 'off', or a population of 1"
+            )
         layers = min(self.search_space.layer_counts)
         self.evaluation.check_score(layers, self.model.likelihood)
         for layers in self.search_space.layer_counts:

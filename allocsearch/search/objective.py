@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
+import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,10 +24,16 @@ from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.storage import write_atomically
+from allocsearch.search.trainer import PrunedError
 from allocsearch.training.loop import DivergedError, Epoch, train
 from allocsearch.training.population import train_population
 
 _PACKAGES = ("allocsearch", "torch", "numpy", "optuna", "scikit-learn")
+# Errors of a measurement that are the candidate's own.
+_OWN_ERRORS: tuple[type[RuntimeError], ...] = (
+    NotFiniteError,
+    torch.linalg.LinAlgError,  # type: ignore[attr-defined]
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,9 @@ def train_and_measure(
     evaluation: EvaluationSection,
     on_epoch: Callable[[int, Epoch], None] = lambda index, epoch: None,
     on_step: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[int, Outcome | RuntimeError]]:
+    rungs: Sequence[float] = (),
+    at_rung: Callable[[int, float, Mapping[str, float]], None] = lambda index, rung, metrics: None,
+) -> Iterator[tuple[int, Outcome | RuntimeError | PrunedError]]:
     """Train and measure candidates; those of equally many layers are trained together.
 
     On a CPU, equal arguments give equal bits.
@@ -80,38 +89,87 @@ def train_and_measure(
         on_epoch: Called after every epoch, with the index of the candidate.
         on_step: Called before every step of the training and every pass of the measurement; what
             it raises ends the work.
+        rungs: Shares of the training, ascending, at the ends of whose epochs a candidate that is
+            trained alone is measured, too; the training does not change by it.
+        at_rung: Called with the index of the candidate, the rung and the metrics there; it may
+            raise PrunedError.
 
     Yields:
         The index of each candidate as soon as it is measured, in no particular order, with its
-        outcome, or with what went wrong: a loss or a metric that is NaN or infinite, or a
-        covariance that cannot be factorised. The others do not suffer from that.
+        outcome, or with what went wrong: a loss or a metric that is NaN or infinite, a
+        covariance that cannot be factorised, or that a rung stopped it. The others do not suffer
+        from that.
+
+    Raises:
+        ValueError: If there are rungs, and candidates that are trained together.
     """
     torch.set_num_threads(training.threads)
     groups: dict[int, list[int]] = {}
     for index, candidate in enumerate(candidates):
         groups.setdefault(candidate.allocation.layers, []).append(index)
+    if rungs and any(len(group) > 1 for group in groups.values()):
+        raise ValueError("a candidate that is trained with others is not measured at rungs")
+    ends = rung_epochs(rungs, training.epochs)
     for group in groups.values():
         chosen = [candidates[index] for index in group]
         models = [build_model(c.allocation, data.train.shape, model, c.seed) for c in chosen]
+        measured = [
+            partial(measure, hvae, data, measurement_settings(evaluation, c.seed), on_step)
+            for hvae, c in zip(models, chosen, strict=True)
+        ]
+        report = partial(_report, group, models, measured, ends, on_epoch, at_rung)
         seeds = [candidate.seed for candidate in chosen]
-
-        def report(place: int, epoch: Epoch, group: Sequence[int] = group) -> None:
-            on_epoch(group[place], epoch)
-
         trained = _train(models, data, training, seeds, report, on_step)
-        for index, candidate, hvae, history in zip(group, chosen, models, trained, strict=True):
-            if isinstance(history, DivergedError):
+        for place, (index, candidate) in enumerate(zip(group, chosen, strict=True)):
+            history = trained[place]
+            if isinstance(history, Exception):
                 yield index, history
                 continue
             try:
-                found = measure(
-                    hvae, data, measurement_settings(evaluation, candidate.seed), on_step
-                )
-            except (NotFiniteError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+                found = measured[place]()
+            except _OWN_ERRORS as error:
                 yield index, error
             else:
-                own = (candidate.allocation, candidate.seed, hvae, history)
+                own = (candidate.allocation, candidate.seed, models[place], history)
                 yield index, Outcome(*own, found, provenance(data))
+
+
+def rung_epochs(rungs: Sequence[float], epochs: int) -> dict[int, float]:
+    """The epochs at whose ends rungs are, by number: the first that completes the share.
+
+    Of rungs with the same epoch the last counts, and none that takes the whole training.
+
+    Args:
+        rungs: Shares of the training, ascending.
+        epochs: Of the whole training.
+    """
+    # 0.07 of 100 epochs are 7, and 7.000000000000001 in floating point.
+    ends = {max(1, math.ceil(rung * epochs - 1e-9)): rung for rung in rungs}
+    return {epoch: rung for epoch, rung in ends.items() if epoch < epochs}
+
+
+def _report(
+    group: Sequence[int],
+    models: Sequence[HVAE],
+    measured: Sequence[Callable[[], Measurement]],
+    ends: Mapping[int, float],
+    on_epoch: Callable[[int, Epoch], None],
+    at_rung: Callable[[int, float, Mapping[str, float]], None],
+    place: int,
+    epoch: Epoch,
+) -> None:
+    """Report an epoch of the model at a place of its group, and measure it at a rung."""
+    on_epoch(group[place], epoch)
+    if epoch.epoch not in ends:
+        return
+    model = models[place]
+    device = next(model.parameters()).device
+    model.to("cpu").eval()
+    try:
+        metrics = measured[place]().metrics
+    finally:
+        model.to(device).train()
+    at_rung(group[place], ends[epoch.epoch], metrics)
 
 
 def _train(
@@ -121,7 +179,7 @@ def _train(
     seeds: Sequence[int],
     on_epoch: Callable[[int, Epoch], None],
     on_step: Callable[[], None],
-) -> Sequence[tuple[Epoch, ...] | DivergedError]:
+) -> Sequence[tuple[Epoch, ...] | RuntimeError | PrunedError]:
     """The epochs of each model, or what went wrong; a model alone needs no masks."""
     values = data.train.values
     if len(models) > 1:
@@ -129,7 +187,9 @@ def _train(
         return train_population(models, values, sections, seeds, on_epoch, on_step)
     try:
         return [train(models[0], values, training, seeds[0], partial(on_epoch, 0), on_step)]
-    except DivergedError as error:
+    except (DivergedError, PrunedError) as error:
+        return [error]
+    except _OWN_ERRORS as error:
         return [error]
 
 

@@ -14,7 +14,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.search.storage import load_run_config, open_study
 
-State = Literal["complete", "failed", "interrupted", "running", "waiting"]
+State = Literal["complete", "pruned", "failed", "interrupted", "running", "waiting"]
 
 ALLOCATION = "allocation"
 RATIO = "ratio"
@@ -30,9 +30,25 @@ RETRY_OF = "retry_of"
 WARM_START = "warm_start"
 INTERRUPTED = "interrupted"
 PROGRESS = "progress"
+RUNGS = "rungs"
 WORKER = "worker"
 # Of the study, not of a trial.
 MOST_TRIALS = "most_trials"
+
+
+@dataclass(frozen=True)
+class RungRecord:
+    """What a trial was at a rung.
+
+    Attributes:
+        rung: Share of the full training, as in `early_stopping.rungs`.
+        values: The objectives there, in the order of the study file.
+        judged: Whether the rung could have stopped the trial.
+    """
+
+    rung: float
+    values: tuple[float, ...]
+    judged: bool
 
 
 @dataclass(frozen=True)
@@ -41,8 +57,8 @@ class TrialRecord:
 
     Attributes:
         number: Optuna's trial number.
-        state: `failed` is a training that ended with a reason; `interrupted` one whose worker
-            died or was stopped, and which another trial repeats.
+        state: `failed` is a training that ended with a reason, `pruned` one that a rung stopped;
+            `interrupted` one whose worker died or was stopped, and which another trial repeats.
         allocation: The allocation, once proposed.
         seed: Seed of the training.
         replicate: Which training of its allocation it is, from 0.
@@ -56,6 +72,7 @@ class TrialRecord:
         retry_of: The number of the interrupted trial that this one repeats.
         progress: `epoch`, `epochs` and `elbo` of a running trial.
         warm_start: `knee` or `end` of the predicted front, for a trial that comes from there.
+        rungs: What it was at the rungs that it reached, in their order.
     """
 
     number: int
@@ -73,11 +90,12 @@ class TrialRecord:
     retry_of: int | None = None
     progress: Mapping[str, float] = field(default_factory=dict)
     warm_start: str | None = None
+    rungs: tuple[RungRecord, ...] = ()
 
     @property
     def finished(self) -> bool:
         """Whether the trial counts towards the number of trials that are wanted."""
-        return self.state in ("complete", "failed")
+        return self.state in ("complete", "pruned", "failed")
 
 
 @dataclass(frozen=True)
@@ -133,12 +151,18 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         retry_of=attributes.get(RETRY_OF),
         progress=attributes.get(PROGRESS, {}),
         warm_start=attributes.get(WARM_START),
+        rungs=tuple(
+            RungRecord(each["rung"], tuple(each["values"]), each["judged"])
+            for each in attributes.get(RUNGS, ())
+        ),
     )
 
 
 def _state(state: TrialState, attributes: Mapping[str, Any]) -> State:
     if state == TrialState.COMPLETE:
         return "complete"
+    if state == TrialState.PRUNED:
+        return "pruned"
     if state.is_finished():
         return "interrupted" if attributes.get(INTERRUPTED) else "failed"
     return "running" if state == TrialState.RUNNING else "waiting"

@@ -242,7 +242,7 @@ def requeue(
         if trial.number not in repeated:
             deaths = sum(_died_before(other, trial) for other in trials)
             if deaths >= config.study.retries and reason != STOPPED:
-                fail(study, trial, f"{reason} ({deaths + 1} attempts)")
+                end_trial(study, trial, f"{reason} ({deaths + 1} attempts)")
                 continue
             # The repetition comes first: killed between the two, the next call sees it.
             kept = {key: trial.user_attrs[key] for key in _KEPT if key in trial.user_attrs}
@@ -268,14 +268,16 @@ def _fixed(trial: FrozenTrial) -> dict[str, object]:
 
 def _interrupt(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
     storage_of(study).set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
-    fail(study, trial, reason)
+    end_trial(study, trial, reason)
 
 
-def fail(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
-    """End a trial as failed, with the reason."""
+def end_trial(
+    study: optuna.Study, trial: FrozenTrial, reason: str, state: TrialState = TrialState.FAIL
+) -> None:
+    """End a trial that has no values, failed or pruned, with the reason."""
     storage = storage_of(study)
     storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    storage.set_trial_state_values(trial._trial_id, state)
 
 
 def storage_of(study: optuna.Study) -> BaseStorage:

@@ -10,31 +10,32 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
-from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search.identity import own_identity
-from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
 from allocsearch.search.records import (
     BROKEN_INVARIANTS,
     METRICS,
     PROGRESS,
     PROVENANCE,
+    RUNGS,
     SCORE,
     SEED,
+    read_trial,
 )
-from allocsearch.search.resources import population_size
-from allocsearch.search.slots import STOPPED, claim, fail, requeue
+from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
 from allocsearch.search.storage import open_study
+from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
+from allocsearch.search.trainers import build_trainer
 from allocsearch.spaces import build_space
-from allocsearch.training.loop import Epoch
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def work(
     study: optuna.Study,
     config: StudyConfig,
     folder: Path,
-    data: SearchData,
+    trainer: Trainer,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Run waiting trials until none is left.
@@ -64,21 +65,20 @@ def work(
         study: The study.
         config: Its config.
         folder: Its run folder.
-        data: The data of the search.
+        trainer: What trains and measures.
         check: Called often; when it raises StoppedError, the trial at hand is put back and the
             work ends.
     """
     space = build_space(config.search_space)
     identity = own_identity()
-    together = population_size(config, data)
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
         while (trial := claim(study, config, space, identity, folder)) is not None:
             yield trial, space.suggest(trial)
 
-    while trials := list(islice(proposed(), together)):
+    while trials := list(islice(proposed(), trainer.together)):
         try:
-            run_trials(trials, study, config, folder, data, check)
+            run_trials(trials, study, config, folder, trainer, check)
         except StoppedError:
             requeue(study, config, lambda worker: worker == identity, STOPPED)
             return
@@ -89,66 +89,97 @@ def run_trials(
     study: optuna.Study,
     config: StudyConfig,
     folder: Path,
-    data: SearchData,
+    trainer: Trainer,
     check: Callable[[], None],
 ) -> None:
-    """Run claimed trials to their ends, in one training, and record each; failures, too."""
+    """Run claimed trials to their ends, in one call of the trainer, and record each."""
+    tasks = [
+        Task(allocation, trial.user_attrs[SEED], trial_folder(folder, trial.number))
+        for trial, allocation in trials
+    ]
     reporters = [_progress_reporter(trial) for trial, _ in trials]
+
+    def at_rung(index: int, rung: float, metrics: Mapping[str, float]) -> None:
+        _judge(study, trials[index][0], config, rung, metrics)
+
     left = [trial for trial, _ in trials]
     try:
         check()
-        for index, outcome in train_and_measure(
-            [Candidate(allocation, trial.user_attrs[SEED]) for trial, allocation in trials],
-            data,
-            config.model,
-            config.training,
-            config.evaluation,
-            lambda index, epoch: reporters[index](epoch),
-            check,
-        ):
+        hooks = Hooks(lambda index, progress: reporters[index](progress), at_rung, check)
+        for index, result in trainer.run(tasks, hooks):
             trial = trials[index][0]
-            if isinstance(outcome, Outcome):
-                save_outcome(outcome, trial_folder(folder, trial.number), config.evaluation.keep)
-                _record_outcome(study, trial, config, outcome)
+            if isinstance(result, Result):
+                _record_result(study, trial, config, result)
+            elif isinstance(result, PrunedError):
+                _record_end(study, trial, str(result), TrialState.PRUNED)
             else:
-                _record_failure(study, trial, str(outcome))
+                _record_end(study, trial, str(result))
             left.remove(trial)
     except (RuntimeError, ValueError, MemoryError, ArithmeticError) as error:
         for trial in left:
             logger.error("trial %d failed\n%s", trial.number, traceback.format_exc())
-            _record_failure(study, trial, f"{type(error).__name__}: {error}")
+            _record_end(study, trial, f"{type(error).__name__}: {error}")
 
 
-def _progress_reporter(trial: optuna.Trial) -> Callable[[Epoch], None]:
+def _progress_reporter(trial: optuna.Trial) -> Callable[[Mapping[str, float]], None]:
     reported = 0.0
 
-    def report(epoch: Epoch) -> None:
+    def report(progress: Mapping[str, float]) -> None:
         nonlocal reported
-        if time.monotonic() - reported >= _REPORT_EVERY or epoch.epoch == epoch.epochs:
-            trial.set_user_attr(PROGRESS, vars(epoch))
+        if time.monotonic() - reported >= _REPORT_EVERY or progress.get("epoch") == progress.get(
+            "epochs"
+        ):
+            trial.set_user_attr(PROGRESS, dict(progress))
             reported = time.monotonic()
 
     return report
 
 
-def _record_failure(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
+def _judge(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    config: StudyConfig,
+    rung: float,
+    metrics: Mapping[str, float],
+) -> None:
+    """Record what a trial is at a rung, and stop it where the rung is trusted to do so."""
+    from allocsearch.search.rungs import calibrate, judge
+
+    objectives = config.study.parsed_objectives
+    values = tuple(metrics[objective.metric] for objective in objectives)
+    others = [
+        read_trial(other)
+        for other in study.get_trials(deepcopy=False)
+        if other.number != trial.number
+    ]
+    section = config.early_stopping
+    judged = section.mode == "forced" or calibrate(others, objectives, rung, section).trusted
+    known = trial.user_attrs.get(RUNGS, [])
+    trial.set_user_attr(RUNGS, [*known, {"rung": rung, "values": values, "judged": judged}])
+    if judged and not judge(others, values, objectives, rung, section):
+        share = f"1/{section.reduction_factor}"
+        raise PrunedError(f"not among the best {share} at the rung {rung:g}")
+
+
+def _record_end(
+    study: optuna.Study, trial: optuna.Trial, reason: str, state: TrialState = TrialState.FAIL
+) -> None:
     frozen = study.get_trials(deepcopy=False)[trial.number]
     try:
-        fail(study, frozen, " ".join(reason.split()))
+        end_trial(study, frozen, " ".join(reason.split()), state)
     except UpdateFinishedTrialError:
         logger.warning("trial %d was ended by another process", trial.number)
 
 
-def _record_outcome(
-    study: optuna.Study, trial: optuna.Trial, config: StudyConfig, outcome: Outcome
+def _record_result(
+    study: optuna.Study, trial: optuna.Trial, config: StudyConfig, result: Result
 ) -> None:
-    measurement = outcome.measurement
-    values = [measurement.metrics[o.metric] for o in config.study.parsed_objectives]
+    values = [result.metrics[o.metric] for o in config.study.parsed_objectives]
     try:
-        trial.set_user_attr(METRICS, dict(measurement.metrics))
-        trial.set_user_attr(SCORE, measurement.score)
-        trial.set_user_attr(PROVENANCE, dict(outcome.provenance))
-        trial.set_user_attr(BROKEN_INVARIANTS, list(measurement.broken_invariants))
+        trial.set_user_attr(METRICS, dict(result.metrics))
+        trial.set_user_attr(SCORE, result.score)
+        trial.set_user_attr(PROVENANCE, dict(result.provenance))
+        trial.set_user_attr(BROKEN_INVARIANTS, list(result.broken_invariants))
         study.tell(trial, values)
     except UpdateFinishedTrialError:
         # Another process took this worker for dead and put the trial back.
@@ -177,7 +208,7 @@ def main(config: StudyConfig, folder: Path, log: Path) -> None:
             raise StoppedError
 
     study = open_study(config, folder)
-    work(study, config, folder, load_search_data(config.data), check)
+    work(study, config, folder, build_trainer(config), check)
 
 
 def _redirect_output(log: Path) -> None:

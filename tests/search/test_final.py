@@ -30,6 +30,7 @@ from allocsearch.search.evaluations import (
 )
 from allocsearch.search.final import evaluate
 from allocsearch.search.fresh import FreshTraining, fresh_seeds
+from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.objective import measurement_settings
 from allocsearch.search.records import read_run
 from allocsearch.search.slots import fill
@@ -63,7 +64,7 @@ def searched(tmp_path_factory, write_study):
         write_atomically(run / "study.toml", config.to_toml())
         study = open_study(config, run, create=True)
         fill(study, config, build_space(config.search_space))
-        work(study, config, run, load_search_data(config.data))
+        work(study, config, run, HVAETrainer(config))
     return folder
 
 
@@ -336,7 +337,7 @@ def _trials(folder, config):
     run.mkdir(parents=True)
     study = open_study(config, run, create=True)
     fill(study, config, build_space(config.search_space))
-    work(study, config, run, load_search_data(config.data))
+    work(study, config, run, HVAETrainer(config))
     write_atomically(run / "study.toml", config.to_toml())
     scores = [
         (run / "trials" / str(n) / "scores.npz").read_bytes() for n in range(config.study.trials)

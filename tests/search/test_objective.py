@@ -16,8 +16,16 @@ from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, measure
+from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.hvae import HVAE
-from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
+from allocsearch.search.objective import (
+    Candidate,
+    Outcome,
+    rung_epochs,
+    save_outcome,
+    train_and_measure,
+)
+from allocsearch.search.trainer import PrunedError
 from allocsearch.training.loop import DivergedError, Epoch
 
 ALLOCATION = Allocation((4, 2))
@@ -146,6 +154,92 @@ def test_a_measurement_that_fails_leaves_the_others(
     assert "not positive-definite" in str(found[1])
     assert isinstance(found[0], Outcome)
     assert isinstance(found[2], Outcome)
+
+
+@pytest.mark.parametrize(
+    ("rungs", "epochs", "expected"),
+    [
+        ((0.25, 0.5), 20, {5: 0.25, 10: 0.5}),
+        ((0.125, 0.5), 20, {3: 0.125, 10: 0.5}),
+        ((0.07,), 100, {7: 0.07}),
+        ((0.1, 0.2, 0.9), 4, {1: 0.2}),
+        ((0.01,), 1, {}),
+        ((), 20, {}),
+    ],
+)
+def test_rungs_are_at_the_ends_of_epochs(
+    rungs: tuple[float, ...], epochs: int, expected: dict[int, float]
+) -> None:
+    assert rung_epochs(rungs, epochs) == expected
+
+
+def test_a_rung_measures_what_a_training_of_that_length_would_give(data: SearchData) -> None:
+    """Without schedules a training of 6 epochs is, after 3 of them, one of 3 epochs."""
+    still = {"free_nats_hold": 1.0, "free_nats_end": 1.0, "kl_warmup": 0.0}
+    training = TRAINING.model_copy(update={"epochs": 6, **still})
+    candidates = [Candidate(ALLOCATION, 5)]
+    seen: list[tuple[int, float, dict[str, float]]] = []
+    [(_, found)] = train_and_measure(
+        candidates,
+        data,
+        MODEL,
+        training,
+        EVALUATION,
+        rungs=(0.5,),
+        at_rung=lambda *a: seen.append(a),
+    )
+    half = training.model_copy(update={"epochs": 3})
+    [(_, short)] = train_and_measure(candidates, data, MODEL, half, EVALUATION)
+    [(_, whole)] = train_and_measure(candidates, data, MODEL, training, EVALUATION)
+    assert isinstance(found, Outcome)
+    assert isinstance(short, Outcome)
+    assert isinstance(whole, Outcome)
+    assert seen == [(0, 0.5, short.measurement.metrics)]
+    # The training does not notice.
+    assert found.measurement.metrics == whole.measurement.metrics
+    assert not found.model.training
+    for name, weights in whole.model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], weights)
+
+
+def test_a_rung_stops_the_training(data: SearchData) -> None:
+    training = TRAINING.model_copy(update={"epochs": 4})
+    epochs: list[int] = []
+
+    def at_rung(index: int, rung: float, metrics: object) -> None:
+        if rung == 0.5:
+            raise PrunedError("too bad")
+
+    [(_, found)] = train_and_measure(
+        [Candidate(ALLOCATION, 5)],
+        data,
+        MODEL,
+        training,
+        EVALUATION,
+        lambda index, epoch: epochs.append(epoch.epoch),
+        rungs=(0.25, 0.5, 0.75),
+        at_rung=at_rung,
+    )
+    assert isinstance(found, PrunedError)
+    assert epochs == [1, 2]
+
+
+def test_a_measurement_that_fails_at_a_rung_is_the_candidates_failure(
+    data: SearchData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: object) -> Measurement:
+        raise NotFiniteError("elbo is nan")
+
+    monkeypatch.setattr("allocsearch.search.objective.measure", failing)
+    found = outcome_of(data, rungs=(0.5,))
+    assert isinstance(found, NotFiniteError)
+
+
+def test_rungs_are_for_candidates_that_are_trained_alone(data: SearchData) -> None:
+    training = TRAINING.model_copy(update={"batch_seed": 3})
+    candidates = [Candidate(ALLOCATION, seed) for seed in (1, 2)]
+    with pytest.raises(ValueError, match="trained with others"):
+        next(train_and_measure(candidates, data, MODEL, training, EVALUATION, rungs=(0.5,)))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from allocsearch.search.records import (
     WORKER,
     read_trial,
 )
-from allocsearch.search.slots import STOPPED, claim, fail, fill, requeue, slot_seed
+from allocsearch.search.slots import STOPPED, claim, end_trial, fill, requeue, slot_seed
 from allocsearch.spaces import build_space
 
 OBJECTIVES = ["max:retention", "min:attenuation"]
@@ -351,7 +351,7 @@ def test_finished_trials_are_left_alone(study: optuna.Study) -> None:
     fill_with(study, config)
     run_one(study, config)
     claim_for(study, config, "worker")
-    fail(study, study.trials[1], "the loss became nan")
+    end_trial(study, study.trials[1], "the loss became nan")
     before = [vars(read_trial(trial)) for trial in study.trials]
     requeue(study, config, everyone, "the worker died")
     assert [vars(read_trial(trial)) for trial in study.trials] == before
@@ -440,7 +440,7 @@ class Queue(RuleBasedStateMachine):
             self.study.tell(trial, [0.0, 0.0])
             return
         if end == "fail":
-            fail(self.study, frozen, "diverged")
+            end_trial(self.study, frozen, "diverged")
             return
         slot = frozen.user_attrs[SLOT]
         if end == "die halfway" and self.deaths[slot] < self.RETRIES:

@@ -8,7 +8,8 @@ import torch
 
 from allocsearch.config import load
 from allocsearch.data.splits import load_search_data
-from allocsearch.search import objective, worker
+from allocsearch.search import hvae_trainer, objective, worker
+from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.records import read_study
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
@@ -18,7 +19,7 @@ from allocsearch.spaces import build_space
 
 @pytest.fixture
 def begin(tmp_path, write_study):
-    """A filled study in a new run folder, its config, and its data."""
+    """A filled study in a new run folder, its config, and its trainer."""
 
     def build(name="tiny", **sections):
         config = load(write_study(tmp_path / f"{name}.toml", **sections))
@@ -26,14 +27,14 @@ def begin(tmp_path, write_study):
         folder.mkdir(parents=True)
         study = open_study(config, folder, create=True)
         fill(study, config, build_space(config.search_space))
-        return study, config, folder, load_search_data(config.data)
+        return study, config, folder, HVAETrainer(config)
 
     return build
 
 
 def test_every_waiting_trial_is_run_and_written(begin):
-    study, config, folder, data = begin()
-    work(study, config, folder, data)
+    study, config, folder, trainer = begin()
+    work(study, config, folder, trainer)
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["complete"] * 3
     for trial in record.trials:
@@ -44,7 +45,7 @@ def test_every_waiting_trial_is_run_and_written(begin):
             trial.metrics[name] for name in ("retention", "attenuation", "auroc")
         )
         assert trial.progress["epoch"] == trial.progress["epochs"] == 3
-        assert trial.provenance["data"] == data.fingerprint
+        assert trial.provenance["data"] == load_search_data(config.data).fingerprint
         assert (trial_folder(folder, trial.number) / "scores.npz").is_file()
         assert not (trial_folder(folder, trial.number) / "model.safetensors").exists()
 
@@ -52,11 +53,11 @@ def test_every_waiting_trial_is_run_and_written(begin):
 def test_what_is_stopped_is_repeated_bit_for_bit(begin):
     """A random study that is stopped at every odd moment ends like one that is not."""
     sections = {"study": {"trials": 4, "sampler": "random", "retries": 0}}
-    study, config, folder, data = begin("whole", **sections)
-    work(study, config, folder, data)
+    study, config, folder, trainer = begin("whole", **sections)
+    work(study, config, folder, trainer)
     whole = read_study(study, config, folder)
 
-    study, config, folder, data = begin("stopped", **sections)
+    study, config, folder, trainer = begin("stopped", **sections)
     stops = [1, 3, 12, 40, 2, 70, 25]
     for checks in stops:
         left = checks
@@ -67,8 +68,8 @@ def test_what_is_stopped_is_repeated_bit_for_bit(begin):
             if left < 0:
                 raise StoppedError
 
-        work(study, config, folder, data, check)
-    work(study, config, folder, data)
+        work(study, config, folder, trainer, check)
+    work(study, config, folder, trainer)
     stopped = read_study(study, config, folder)
     interrupted = [trial for trial in stopped.trials if trial.state == "interrupted"]
     assert len(interrupted) == len(stops)
@@ -83,8 +84,8 @@ def test_what_is_stopped_is_repeated_bit_for_bit(begin):
 
 def test_training_that_diverges_fails_with_the_reason(begin):
     wild = {"learning_rate": 1e30, "gradient_clip": 1e30}
-    study, config, folder, data = begin(study={"trials": 2}, training=wild)
-    work(study, config, folder, data)
+    study, config, folder, trainer = begin(study={"trials": 2}, training=wild)
+    work(study, config, folder, trainer)
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["failed"] * 2
     assert all(("nan" in t.reason or "inf" in t.reason) for t in record.trials)
@@ -94,8 +95,8 @@ def test_training_that_diverges_fails_with_the_reason(begin):
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, ZeroDivisionError])
 def test_one_bad_trial_does_not_end_the_study(begin, monkeypatch, error):
-    study, config, folder, data = begin()
-    real = worker.train_and_measure
+    study, config, folder, trainer = begin()
+    real = hvae_trainer.train_and_measure
     seeds = []
 
     def fragile(candidates, *arguments):
@@ -104,8 +105,8 @@ def test_one_bad_trial_does_not_end_the_study(begin, monkeypatch, error):
             raise error("out of\nluck")
         return real(candidates, *arguments)
 
-    monkeypatch.setattr(worker, "train_and_measure", fragile)
-    work(study, config, folder, data)
+    monkeypatch.setattr(hvae_trainer, "train_and_measure", fragile)
+    work(study, config, folder, trainer)
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["complete", "failed", "complete"]
     assert record.trials[1].reason == f"{error.__name__}: out of luck"
@@ -113,8 +114,8 @@ def test_one_bad_trial_does_not_end_the_study(begin, monkeypatch, error):
 
 
 def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
-    study, config, folder, data = begin()
-    real = worker.train_and_measure
+    study, config, folder, trainer = begin()
+    real = hvae_trainer.train_and_measure
 
     def slow(*arguments):
         outcomes = list(real(*arguments))
@@ -122,8 +123,8 @@ def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
             worker.requeue(study, config, lambda identity: True, "the worker died")
         return outcomes
 
-    monkeypatch.setattr(worker, "train_and_measure", slow)
-    work(study, config, folder, data)
+    monkeypatch.setattr(hvae_trainer, "train_and_measure", slow)
+    work(study, config, folder, trainer)
     record = read_study(study, config, folder)
     # The first was taken for dead again and again, until it failed for good.
     assert record.finished == 3
@@ -133,15 +134,15 @@ def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
 
 def test_trials_are_trained_together(begin, monkeypatch):
     sizes = []
-    real = worker.train_and_measure
+    real = hvae_trainer.train_and_measure
 
     def counted(candidates, *arguments):
         sizes.append(len(candidates))
         return real(candidates, *arguments)
 
-    monkeypatch.setattr(worker, "train_and_measure", counted)
-    study, config, folder, data = begin(study={"trials": 5}, training={"population": 2})
-    work(study, config, folder, data)
+    monkeypatch.setattr(hvae_trainer, "train_and_measure", counted)
+    study, config, folder, trainer = begin(study={"trials": 5}, training={"population": 2})
+    work(study, config, folder, trainer)
     assert sizes == [2, 2, 1]
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["complete"] * 5
@@ -150,7 +151,7 @@ def test_trials_are_trained_together(begin, monkeypatch):
 
 
 def test_a_stop_puts_all_trials_of_a_population_back(begin):
-    study, config, folder, data = begin(study={"trials": 3}, training={"population": 3})
+    study, config, folder, trainer = begin(study={"trials": 3}, training={"population": 3})
     left = 4
 
     def check():
@@ -159,10 +160,10 @@ def test_a_stop_puts_all_trials_of_a_population_back(begin):
         if left < 0:
             raise StoppedError
 
-    work(study, config, folder, data, check)
+    work(study, config, folder, trainer, check)
     stopped = read_study(study, config, folder)
     assert [trial.state for trial in stopped.trials] == ["interrupted"] * 3 + ["waiting"] * 3
-    work(study, config, folder, data)
+    work(study, config, folder, trainer)
     assert len(read_study(study, config, folder).complete) == 3
 
 
@@ -179,9 +180,9 @@ def test_one_that_diverges_does_not_fail_its_population(begin, monkeypatch):
                 model.output.bias[0] = math.nan
         return model
 
-    study, config, folder, data = begin(study={"trials": 3}, training={"population": 3})
+    study, config, folder, trainer = begin(study={"trials": 3}, training={"population": 3})
     monkeypatch.setattr(objective, "build_model", spoilt)
-    work(study, config, folder, data)
+    work(study, config, folder, trainer)
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["complete", "failed", "complete"]
     assert record.trials[1].reason == "the loss became nan in epoch 1"

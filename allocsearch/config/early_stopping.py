@@ -1,0 +1,40 @@
+"""The section `early_stopping`: the rungs that judge trials, and when they may be trusted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from allocsearch.config.errors import mistake
+from allocsearch.config.section import Section, one_or_more
+
+_Rung = Annotated[float, Field(gt=0, lt=1)]
+
+
+class EarlyStoppingSection(Section):
+    """Off, on once a rung has proven itself (`auto`), or on from the start (`forced`).
+
+    Rungs are shares of the full training, in ascending order.
+    """
+
+    mode: Literal["off", "auto", "forced"] = "off"
+    rungs: Annotated[tuple[_Rung, ...], BeforeValidator(one_or_more), Field(min_length=1)] = (
+        0.25,
+        0.5,
+    )
+    reduction_factor: Annotated[int, Field(ge=2, le=1000)] = 3
+    # Kendall's tau of rung and final value, for every objective.
+    min_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    calibration_trials: Annotated[int, Field(ge=4, lt=2**31)] = 8
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sorted({*self.rungs}) != [*self.rungs]:
+            raise mistake("rungs", f"found {[*self.rungs]}; allowed: different ones, ascending")
+        return self
+
+    @property
+    def measured(self) -> tuple[float, ...]:
+        """The rungs at which trials are measured: none where early stopping is off."""
+        return () if self.mode == "off" else self.rungs
