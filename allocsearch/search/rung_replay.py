@@ -1,0 +1,86 @@
+"""What early stopping would have done to trainings that were run to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import moocore
+
+from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.search.records import RungRecord, TrialRecord
+from allocsearch.search.rungs import calibrate, judge, losses
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What rungs would have done.
+
+    Attributes:
+        trials: How many trainings were replayed.
+        stopped: The numbers of those that a rung would have stopped.
+        saved: Share of the cost of all of them that this would have saved; the measurements at
+            the rungs are taken to cost nothing.
+        front: How many of them are on their front.
+        lost: How many of those would have been stopped.
+    """
+
+    trials: int
+    stopped: tuple[int, ...]
+    saved: float
+    front: int
+    lost: int
+
+
+def replay(
+    trials: Iterable[TrialRecord],
+    objectives: Sequence[Objective],
+    rungs: Sequence[float],
+    section: EarlyStoppingSection,
+) -> Replay:
+    """Judge trainings one after the other, in order of number, as if they had just been run.
+
+    Args:
+        trials: Of which those are replayed that are complete, have all the rungs and could not
+            have been stopped at any of them.
+        objectives: The objectives, in the order of the values.
+        rungs: Those that may judge, in ascending order.
+        section: Early stopping; with `forced` the rungs judge from the first trial on, otherwise
+            as soon as what has ended before proves them.
+
+    Reference: Ax replays a finished experiment to choose an early stopping strategy.
+    """
+    full = [
+        trial
+        for trial in sorted(trials, key=lambda trial: trial.number)
+        if trial.state == "complete"
+        and {*rungs} <= {record.rung for record in trial.rungs}
+        and not any(record.judged for record in trial.rungs if record.rung in rungs)
+    ]
+    ended: list[TrialRecord] = []
+    cost = 0.0
+    for trial in full:
+        reached: list[RungRecord] = []
+        for record in (record for record in trial.rungs if record.rung in rungs):
+            judged = (
+                section.mode == "forced"
+                or calibrate(ended, objectives, record.rung, section).trusted
+            )
+            reached.append(replace(record, judged=judged))
+            if judged and not judge(ended, record.values, objectives, record.rung, section):
+                ended.append(replace(trial, state="pruned", values=(), rungs=tuple(reached)))
+                cost += record.rung
+                break
+        else:
+            ended.append(replace(trial, rungs=tuple(reached)))
+            cost += 1.0
+    if not full:
+        return Replay(0, (), 0.0, 0, 0)
+    best = moocore.is_nondominated(
+        losses([trial.values for trial in full], objectives), keep_weakly=True
+    )
+    stopped = tuple(trial.number for trial in ended if trial.state == "pruned")
+    front = {trial.number for trial, on in zip(full, best, strict=True) if on}
+    return Replay(
+        len(full), stopped, 1 - cost / len(full), len(front), len(front.intersection(stopped))
+    )
