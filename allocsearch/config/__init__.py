@@ -14,24 +14,28 @@ from allocsearch.config.data import (
     SourceName,
 )
 from allocsearch.config.early_stopping import EarlyStoppingSection
-from allocsearch.config.errors import InputError, hint, mistake, suggestion
+from allocsearch.config.errors import InputError, hint, mistake, shown, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
+from allocsearch.config.hvae_oodd import hvae_oodd_config
 from allocsearch.config.loading import load
 from allocsearch.config.mistakes import first_mistake
 from allocsearch.config.model import ModelSection
 from allocsearch.config.names import metric_names, score_names
 from allocsearch.config.objective import Objective
+from allocsearch.config.placeholders import filled
 from allocsearch.config.resolved import StudyConfig
 from allocsearch.config.search_space import SearchSpaceSection
 from allocsearch.config.section import Counts, Section
 from allocsearch.config.study import SamplerName, StudySection
+from allocsearch.config.trainer import PLACEHOLDERS, TrainerSection
 from allocsearch.config.training import TrainingSection
 from allocsearch.config.yaml_text import format_yaml
 
 __all__ = [
     "FILE_SOURCES",
     "HELD_OUT",
+    "PLACEHOLDERS",
     "SHIFTS",
     "SOURCES",
     "Counts",
@@ -50,14 +54,18 @@ __all__ = [
     "SourceName",
     "StudyConfig",
     "StudySection",
+    "TrainerSection",
     "TrainingSection",
+    "filled",
     "first_mistake",
     "format_yaml",
     "hint",
+    "hvae_oodd_config",
     "load",
     "metric_names",
     "mistake",
     "read_file",
     "score_names",
+    "shown",
     "suggestion",
 ]

@@ -112,6 +112,7 @@ _OodSet = Annotated[
     Discriminator(_tag),
     BeforeValidator(_ood),
 ]
+OodSets = tuple[Source | Shift, ...]
 _OodSets = Annotated[tuple[_OodSet, ...], BeforeValidator(one_or_more)]
 _SetName = re.compile(r"[A-Za-z0-9_-]+")
 

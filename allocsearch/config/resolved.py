@@ -7,31 +7,54 @@ from typing import Self
 import tomli_w
 from pydantic import model_validator
 
-from allocsearch.config.data import DataSection
+from allocsearch.config.data import DataSection, OodSets
 from allocsearch.config.early_stopping import EarlyStoppingSection
-from allocsearch.config.errors import mistake, suggestion
+from allocsearch.config.errors import InputError, mistake, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.model import ModelSection
 from allocsearch.config.names import metric_names
 from allocsearch.config.search_space import SearchSpaceSection
 from allocsearch.config.section import Section
 from allocsearch.config.study import StudySection
+from allocsearch.config.trainer import TrainerSection
 from allocsearch.config.training import TrainingSection
 
 
 class StudyConfig(Section):
-    """A whole study file, resolved: every field has its value."""
+    """A whole study file, resolved: every field has its value.
+
+    Only our own HVAE needs `data`; `model`, `training` and `evaluation` are for it alone, but for
+    what a function or program of the user reads there.
+    """
 
     study: StudySection = StudySection()
     search_space: SearchSpaceSection
-    data: DataSection
+    data: DataSection | None = None
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
+    trainer: TrainerSection = TrainerSection()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.trainer.foreign:
+            self._check_foreign()
+        elif self.data is None:
+            raise mistake("data", "missing; it has no default")
+        else:
+            self._check_own()
+        return self
+
+    def _check_foreign(self) -> None:
+        if self.study.warm_start == "theory" and self.data is None:
+            message = "found 'theory'; allowed without data: 'none', as it predicts from data"
+            raise mistake("study.warm_start", message)
+        if "hvae_oodd_config" in self.trainer.placeholders:
+            for layers in self.search_space.layer_counts:
+                self.model.check_layers(layers)
+
+    def _check_own(self) -> None:
         if self.early_stopping.mode != "off" and self.training.population != 1:
             found = f"found {self.early_stopping.mode!r}"
             message = f"{found} with training.population = {self.training.population!r}"
@@ -47,12 +70,29 @@ class StudyConfig(Section):
             if objective.metric not in allowed:
                 found = f"unknown objective {objective.metric!r}"
                 message = suggestion(objective.metric, allowed, found)
-                if objective.metric.startswith(("auroc", "aupr", "fpr")) and not (
-                    self.data.ood_validation
-                ):
+                detection = objective.metric.startswith(("auroc", "aupr", "fpr"))
+                if detection and not self.ood_validation:
                     message = f"{found}: AUROC needs a set in data.ood_validation"
                 raise mistake("study.objectives", message)
-        return self
+
+    @property
+    def own_data(self) -> DataSection:
+        """The data of a study that needs it.
+
+        Raises:
+            InputError: If it has none, as a study of a foreign trainer may.
+        """
+        if self.data is None:
+            raise InputError(
+                f"data: missing; a study with trainer.kind {self.trainer.kind!r} has none that "
+                "allocsearch could use"
+            )
+        return self.data
+
+    @property
+    def ood_validation(self) -> OodSets:
+        """The OOD validation sets; none without data."""
+        return self.data.ood_validation if self.data else ()
 
     def to_toml(self) -> str:
         """The resolved study as TOML; `load` of it gives an equal object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 
 from rich.console import Group, RenderableType
@@ -20,18 +21,13 @@ _FRONT_ROWS = 8
 def time_left(record: StudyRecord) -> float | None:
     """Seconds until the study ends, from the mean duration of its finished trials.
 
-    The part of a running trial that is done, by its epochs, is taken off. None before a trial has
-    finished.
+    The part of a running trial that is done is taken off. None before a trial has finished.
     """
     durations = [trial.duration for trial in record.trials if trial.finished and trial.duration]
     if not durations:
         return None
     study = record.config.study
-    done = sum(
-        trial.progress["epoch"] / trial.progress["epochs"]
-        for trial in record.trials
-        if trial.state == "running" and trial.progress
-    )
+    done = sum(_share(trial.progress) for trial in record.trials if trial.state == "running")
     left = max(0.0, record.wanted - record.finished - done)
     return fmean(durations) * left / min(study.workers, record.wanted)
 
@@ -65,10 +61,25 @@ def _running(record: StudyRecord) -> list[RenderableType]:
         table.add_row(
             f"trial {trial.number}",
             str(trial.allocation or ""),
-            f"epoch {progress['epoch']:.0f}/{progress['epochs']:.0f}" if progress else "starting",
-            f"ELBO {with_unit('elbo', progress['elbo'])}" if progress else "",
+            _stage(progress),
+            f"ELBO {with_unit('elbo', progress['elbo'])}" if "elbo" in progress else "",
         )
     return [table]
+
+
+def _share(progress: Mapping[str, float]) -> float:
+    """The share of a training that is done, by what its trainer tells of it."""
+    if "progress" in progress or not progress:
+        return progress.get("progress", 0.0)
+    return progress["epoch"] / progress["epochs"]
+
+
+def _stage(progress: Mapping[str, float]) -> str:
+    if not progress:
+        return "starting"
+    if "progress" in progress:
+        return f"{progress['progress']:.0%}"
+    return f"epoch {progress['epoch']:.0f}/{progress['epochs']:.0f}"
 
 
 def _front(record: StudyRecord) -> list[RenderableType]:

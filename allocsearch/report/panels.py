@@ -199,7 +199,7 @@ def _layers(record: StudyRecord, frame: pd.DataFrame, front: StudyFront) -> Iter
 
 def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     """How the OOD validation sets rank the allocations, or why that is left out."""
-    if not record.config.data.ood_validation:
+    if not record.config.ood_validation:
         return (), ()
     check = proxy_check(record)
     warnings = proxy_warnings(check) if check else ()

@@ -93,7 +93,7 @@ def proxy_check(record: StudyRecord) -> ProxyCheck | None:
 
     Reference: Kendall (1945), "The treatment of ties in ranking problems".
     """
-    entries = record.config.data.ood_validation
+    entries = record.config.ood_validation
     score, chosen_by = _score(record)
     if not entries or score is None:
         return None

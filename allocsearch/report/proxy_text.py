@@ -25,7 +25,7 @@ def omission(record: StudyRecord, check: ProxyCheck | None) -> str | None:
         record: The study.
         check: What `proxy_check` gives for it.
     """
-    if len(record.config.data.ood_validation) < 2:
+    if len(record.config.ood_validation) < 2:
         return f"{_TITLE}: it takes two sets."
     if check is None:
         return (
@@ -101,7 +101,7 @@ def proxy_lines(record: StudyRecord) -> tuple[str, ...]:
 
     Empty for a study without OOD validation sets; for one with a single set, its warning alone.
     """
-    sets = record.config.data.ood_validation
+    sets = record.config.ood_validation
     if not sets:
         return ()
     check = proxy_check(record)

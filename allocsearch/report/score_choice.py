@@ -16,7 +16,7 @@ def score_choice(record: StudyRecord, trial: TrialRecord) -> str | None:
     """
     if trial.score is None:
         return None
-    sets = [entry.title for entry in record.config.data.ood_validation]
+    sets = [entry.title for entry in record.config.ood_validation]
     if record.config.evaluation.score != "auto":
         return f"AUROC is that of the score {trial.score}, which the study names."
     means = _means(trial, sets)

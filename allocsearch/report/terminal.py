@@ -188,6 +188,8 @@ def _running(trial: TrialRecord) -> str:
     if "epoch" in trial.progress:
         of = f" of {trial.progress['epochs']:.0f}" if "epochs" in trial.progress else ""
         parts.append(f"epoch {trial.progress['epoch']:.0f}{of}")
+    elif "progress" in trial.progress:
+        parts.append(f"{trial.progress['progress']:.0%}")
     if "elbo" in trial.progress:
         parts.append(f"ELBO {with_unit('elbo', trial.progress['elbo'])}")
     return "  ".join(parts)

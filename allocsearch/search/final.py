@@ -66,8 +66,8 @@ def evaluate(
         on_done: Called with `trainings` or `tests`, how many are done, and of how many.
 
     Raises:
-        InputError: If the study has no OOD test set, data is missing or not that of the search,
-            no score can be chosen, other picks were evaluated on the same test sets and not
+        InputError: If the study has a foreign trainer or no OOD test set, data is missing or not
+            that of the search, no score can be chosen, other picks were evaluated on the same test sets and not
             `again`, or another evaluation of the run is going on.
     """
     folder, config = record.folder, record.config
@@ -75,7 +75,7 @@ def evaluate(
     evaluations_folder(folder).mkdir(exist_ok=True)
     lock = evaluations_folder(folder) / _LOCK_NAME
     with held(lock, f"{folder}: another evaluation of this run is going on"):
-        data, test = search_data(config.data), _test_data(config.data)
+        data, test = search_data(config.own_data), _test_data(config.own_data)
         check_compatibility(data, config.model)
         _check_searched(record, picks, data.fingerprint)
         chosen = entrants(picks, config, read_prediction(folder))
@@ -102,7 +102,7 @@ def evaluate(
         evaluation = Evaluation(
             opening=opening,
             study=config.study.name,
-            validation_sets=tuple(entry.title for entry in config.data.ood_validation),
+            validation_sets=tuple(entry.title for entry in config.ood_validation),
             provenance=provenance(data),
             evaluated=_summary(trainings, scores, place, tuple(sets)),
         )
@@ -113,12 +113,17 @@ def evaluate(
 def _check_possible(record: StudyRecord) -> None:
     """Refuse what would be in vain to begin with."""
     place, config = record.folder / CONFIG_NAME, record.config
-    if not config.data.ood_test:
+    if config.trainer.foreign:
+        raise InputError(
+            f"{place}: trainer.kind: found {config.trainer.kind!r}; allowed for a final "
+            f"evaluation: 'hvae', as the models of others cannot be scored here"
+        )
+    if not config.own_data.ood_test:
         raise InputError(
             f"{place}: data.ood_test: found no set; allowed for a final evaluation: one or more, "
             f"which the search never sees"
         )
-    if config.evaluation.score == "auto" and not config.data.ood_validation:
+    if config.evaluation.score == "auto" and not config.ood_validation:
         raise InputError(
             f"{place}: evaluation.score: found 'auto', and no set in data.ood_validation to "
             f"choose on; allowed for a final evaluation: the name of a score"
@@ -173,7 +178,7 @@ class _Test:
 def _score(job: _Test, check: Callable[[], None]) -> None:
     """Score all test examples by one trained model, and keep the scores."""
     config, seed = job.training.config, job.training.seed
-    data, test = search_data(config.data), _test_data(config.data)
+    data, test = search_data(config.own_data), _test_data(config.own_data)
     model = job.training.model(data.train.shape)
     passes = measurement_settings(config.evaluation, seed).passes
     try:

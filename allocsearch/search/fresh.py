@@ -92,7 +92,7 @@ def train_fresh(training: FreshTraining, check: Callable[[], None]) -> None:
     config = training.config
     [(_, outcome)] = train_and_measure(
         [Candidate(training.allocation, training.seed)],
-        search_data(config.data),
+        search_data(config.own_data),
         config.model,
         config.training,
         config.evaluation,

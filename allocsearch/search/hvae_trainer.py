@@ -25,7 +25,7 @@ class HVAETrainer:
 
     def __init__(self, config: StudyConfig, data: SearchData | None = None) -> None:
         self._config = config
-        self._data = load_search_data(config.data) if data is None else data
+        self._data = load_search_data(config.own_data) if data is None else data
         self.together = population_size(config, self._data)
 
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:

@@ -95,7 +95,7 @@ def load_and_predict(config: StudyConfig) -> StudyPrediction:
     Raises:
         InputError: If the data is missing or broken, or as `predict_study`.
     """
-    alone = config.data.model_copy(update={"ood_validation": (), "ood_test": ()})
+    alone = config.own_data.model_copy(update={"ood_validation": (), "ood_test": ()})
     return predict_study(config, load_search_data(alone).train.values)
 
 

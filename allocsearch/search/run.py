@@ -17,7 +17,7 @@ import optuna
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.data.splits import load_search_data
+from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search import worker
 from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.folder_lock import held
@@ -35,6 +35,7 @@ from allocsearch.search.storage import (
     open_study,
     write_atomically,
 )
+from allocsearch.search.trainers import build_trainer
 from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.spaces import Space, build_space
 
@@ -66,7 +67,8 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
 
     Raises:
         InputError: If data is missing, too small or not for the model, the model's layers cannot
-            take the steps or the budget, or the folder belongs to another study.
+            take the steps or the budget, there is no such function or program to train with, or
+            the folder belongs to another study.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
@@ -78,28 +80,37 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
     ):
         # Hidden files are left by a run that was killed while it made the folder.
         raise InputError(f"{folder}: not empty, and not a run folder (no {CONFIG_NAME} in it)")
-    data = load_search_data(config.data)
-    check_compatibility(data, config.model)
-    config = with_steps(config, data.train.shape)
+    data = None if config.data is None else load_search_data(config.data)
+    if data is not None and not config.trainer.foreign:
+        check_compatibility(data, config.model)
+        config = with_steps(config, data.train.shape)
     if started:
         _check_same(config, load_run_config(folder), folder)
-    widest = _widest(config)
-    if len(data.validation) <= widest:
-        raise InputError(
-            f"data.validation_size: found {len(data.validation)} examples; allowed: more than "
-            f"{widest}, the widest layer, to estimate its covariance"
-        )
-    check_resources(config, data)
+    if config.trainer.foreign:
+        # What is missing for it is found when it is built.
+        build_trainer(config)
+    elif data is not None:
+        _check_validation_size(config, data)
+        check_resources(config, data)
     # What an existing run goes on with is written once that run is known to be possible.
     if not started:
         write_atomically(folder / CONFIG_NAME, config.to_toml())
-    if not (folder / THEORY_NAME).exists():
+    if data is not None and not (folder / THEORY_NAME).exists():
         try:
             write_prediction(predict_study(config, data.train.values), folder)
         except InputError as error:
             # The trials do not need it.
             logger.warning("no prediction: %s", error)
     return config
+
+
+def _check_validation_size(config: StudyConfig, data: SearchData) -> None:
+    widest = _widest(config)
+    if len(data.validation) <= widest:
+        raise InputError(
+            f"data.validation_size: found {len(data.validation)} examples; allowed: more than "
+            f"{widest}, the widest layer, to estimate its covariance"
+        )
 
 
 def _widest(config: StudyConfig) -> int:

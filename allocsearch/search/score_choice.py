@@ -35,7 +35,7 @@ def choose_score(
         return ScoreChoice(None, "no training ended well")
     if config.evaluation.score != "auto":
         return ScoreChoice(config.evaluation.score, "named by the study")
-    names = [entry.title for entry in config.data.ood_validation]
+    names = [entry.title for entry in config.ood_validation]
     where = f"chosen on validation set{'' if len(names) == 1 else 's'} {', '.join(names)}"
     if entrant.trial is not None and entrant.trial.score is not None:
         return ScoreChoice(entrant.trial.score, f"{where} (trial {entrant.trial.number})")

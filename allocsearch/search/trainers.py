@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from allocsearch.config import StudyConfig
 from allocsearch.search.trainer import Trainer
 
 
-def build_trainer(config: StudyConfig) -> Trainer:
+def build_trainer(config: StudyConfig, wanted: Sequence[str] | None = None) -> Trainer:
     """The trainer of a study.
+
+    Args:
+        config: The study.
+        wanted: Metrics that a foreign trainer has to give; None for those of the objectives.
 
     Raises:
         InputError: If what it needs is missing.
     """
     # Each kind brings libraries that the others do without.
+    if config.trainer.kind == "callable":
+        from allocsearch.search.callable_trainer import CallableTrainer
+
+        return CallableTrainer(config, wanted)
+    if config.trainer.kind == "command":
+        from allocsearch.search.command_trainer import CommandTrainer
+
+        return CommandTrainer(config, wanted)
     from allocsearch.search.hvae_trainer import HVAETrainer
 
     return HVAETrainer(config)

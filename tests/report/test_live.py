@@ -81,3 +81,12 @@ def test_plain_lines_tell_each_trial_once(study):
 def test_plain_lines_count_the_trials_of_an_earlier_run(study):
     lines = PlainProgress().lines(study)
     assert lines == ["synthetic-24: 22 of 24 trials"]
+
+
+def test_view_of_a_foreign_trainer(study):
+    progress = {"progress": 0.25, "epoch": 3.0, "loss": 2.0}
+    running = dataclasses.replace(study.trials[23], progress=progress)
+    ended = tuple(dataclasses.replace(t, duration=10.0) for t in study.trials if t.finished)
+    record = dataclasses.replace(study, trials=(*ended, running))
+    assert _shown(record, 200)[1].split() == ["trial", "23", str(running.allocation), "25%"]
+    assert time_left(record) == pytest.approx(10.0 * 1.75 / 2)

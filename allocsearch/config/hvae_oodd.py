@@ -1,0 +1,47 @@
+"""The configuration of the program of Havtorn et al. (hvae-oodd) for an allocation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from allocsearch.config.model import ModelSection
+
+
+def hvae_oodd_config(dims: Sequence[int], model: ModelSection) -> dict[str, list[Any]]:
+    """The keys `config_deterministic` and `config_stochastic`, each with an entry for each layer.
+
+    A layer has `depth` residual convolution blocks, the last one with the stride, and a dense
+    latent of d_l dims or a spatial one, where d_l is the number of its feature maps.
+
+    Args:
+        dims: (d_1, ..., d_L), bottom to top.
+        model: Channels, kernels, strides, depth and kinds of latents.
+
+    Reference: Havtorn et al. (2021), the configuration files of their program.
+    """
+    layers = len(dims)
+    kernels = model.kernels * layers if len(model.kernels) == 1 else model.kernels
+    strides = model.strides * layers if len(model.strides) == 1 else model.strides
+    kinds = model.latents * layers if len(model.latents) == 1 else model.latents
+    blocks = {"spatial": "GaussianConv2d", "dense": "GaussianDense"}
+    return {
+        "config_deterministic": [
+            [
+                {
+                    "block": "ResBlockConv2d",
+                    "out_channels": model.channels,
+                    "kernel_size": kernel,
+                    "stride": stride if block == model.depth else 1,
+                    "weightnorm": True,
+                    "gated": False,
+                }
+                for block in range(1, model.depth + 1)
+            ]
+            for kernel, stride in zip(kernels, strides, strict=True)
+        ],
+        "config_stochastic": [
+            {"block": blocks[kind], "latent_features": d, "weightnorm": True}
+            for kind, d in zip(kinds, dims, strict=True)
+        ],
+    }
