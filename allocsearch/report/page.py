@@ -44,6 +44,7 @@ from allocsearch.report.labels import (
     with_interval,
 )
 from allocsearch.report.panels import panels
+from allocsearch.report.rung_text import rung_table
 from allocsearch.report.score_choice import score_choice
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import export_command, front_text, progress_text
@@ -144,6 +145,7 @@ def render_page(record: StudyRecord) -> str:
         replicated=front.spread is not None,
         uncertainty=uncertainty_lines(front, record.config.study.parsed_objectives),
         panels=figures,
+        rungs=rung_table(record),
         omitted=omitted,
         failures=[t for t in record.trials if t.state in ("failed", "interrupted")],
         config=masked_config(record.config).to_toml(),

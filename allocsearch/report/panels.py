@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
+from allocsearch.report.early_stopping import at_rung, rung_frame
 from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
 from allocsearch.report.front import StudyFront, comparable, knee, losses, study_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
@@ -24,6 +25,7 @@ from allocsearch.report.proxy_text import (
     spread_texts,
     tau_text,
 )
+from allocsearch.report.rung_figures import rung_scatter
 from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -49,7 +51,7 @@ class Panel:
     """A figure of the page.
 
     Attributes:
-        section: `front`, `ratio`, `layers` or `validation`.
+        section: `front`, `ratio`, `layers`, `validation` or `rungs`.
         title: Its heading.
         caption: How to read it.
         description: What it shows, for those who cannot see it.
@@ -108,7 +110,7 @@ def panels(
     if not any(name.startswith("auroc") for name in map(str, frame)):
         omitted.append("OOD detection: the study has no OOD validation set.")
     validation, left_out = _validation_sets(record)
-    return (*made, *layers, *validation), (*omitted, *left_out)
+    return (*made, *layers, *validation, *_rungs(record, objectives)), (*omitted, *left_out)
 
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
@@ -237,6 +239,37 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
             Grid(("set", "min", "median", "max", "tau with the others"), spreads),
         ),
     ), ()
+
+
+def _rungs(record: StudyRecord, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
+    """What the trials were at the rungs, where they were measured there."""
+    frame = rung_frame(record)
+    for objective in objectives if len(frame) else ():
+        metric = objective.metric
+        yield Panel(
+            "rungs",
+            _heading(f"{metric_name(metric)} at the rungs"),
+            "Hollow marks do not count for tau: a rung could have stopped the trial, or it repeats an "
+            "allocation.",
+            f"Scatter plot of {metric_label(metric)} at the end of each complete trial against "
+            "that at each rung. A table with the numbers follows.",
+            rung_scatter(frame, metric),
+            _rung_grid(frame, metric),
+        )
+
+
+def _rung_grid(frame: pd.DataFrame, metric: str) -> Grid:
+    wide = frame.pivot_table(index="number", columns="rung", values=at_rung(metric), dropna=False)
+    first = frame.drop_duplicates("number").set_index("number")
+    rows = tuple(
+        (
+            f"{first['allocation'][number]} (trial {number})",
+            *(format_metric(metric, value) for value in values),
+            format_metric(metric, first[metric][number]),
+        )
+        for number, *values in wide.itertuples()
+    )
+    return Grid(("allocation", *(f"rung {rung:g}" for rung in wide.columns), "end"), rows)
 
 
 def representatives(

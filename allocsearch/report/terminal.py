@@ -25,6 +25,7 @@ from allocsearch.report.labels import (
 )
 from allocsearch.report.proxy import proxy_check
 from allocsearch.report.proxy_text import proxy_lines, warning_lines
+from allocsearch.report.rung_text import early_stopping_lines
 from allocsearch.report.score_choice import score_choice
 from allocsearch.search.records import State, StudyRecord, TrialRecord
 
@@ -146,7 +147,7 @@ def _last_failure(record: StudyRecord) -> list[str]:
 
 
 def status_lines(record: StudyRecord) -> tuple[str, ...]:
-    """How a study stands, in plain lines: counts, running trials, the front, validation sets."""
+    """How a study stands, in lines: counts, running trials, rungs, the front, validation sets."""
     study = record.config.study
     states = Counter(trial.state for trial in record.trials)
     counts = ", ".join(f"{states[s]} {s}" for s in _STATES if states[s]) or "none started"
@@ -155,6 +156,7 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
     for trial in record.trials:
         if trial.state == "running":
             lines.append(f"  running: {_running(trial)}")
+    lines += early_stopping_lines(record)
     front = study_front(record)
     if not front.members:
         return (*lines, "no front yet: no trial is complete")
