@@ -249,8 +249,8 @@ def _rungs(record: StudyRecord, objectives: tuple[Objective, ...]) -> Iterator[P
         yield Panel(
             "rungs",
             _heading(f"{metric_name(metric)} at the rungs"),
-            "Hollow marks do not count for tau: a rung could have stopped the trial, or it repeats "
-            "an allocation.",
+            "Hollow marks do not count for tau: a rung could have stopped the trial, or another "
+            "one of the allocation came before.",
             f"Scatter plot of {metric_label(metric)} at the end of each complete trial against "
             "that at each rung. A table with the numbers follows.",
             rung_scatter(frame, metric),
