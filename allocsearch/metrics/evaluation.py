@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from statistics import fmean
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from allocsearch.data.splits import SearchData
-from allocsearch.metrics.auroc import auroc, best_score
 from allocsearch.metrics.brackets import information_brackets
-from allocsearch.metrics.detection import detection
 from allocsearch.metrics.evidence import Evidence, collect_evidence
 from allocsearch.metrics.finite import check_finite
-from allocsearch.metrics.information import (
-    InformationBracket,
-    active_units,
-    attenuation,
-    retention,
-)
-from allocsearch.metrics.intervals import auroc_interval
+from allocsearch.metrics.information import active_units
 from allocsearch.metrics.invariants import broken_invariants
 from allocsearch.metrics.layers import draw_layers
+from allocsearch.metrics.recorded import (
+    HELD_OUT,
+    bound_metrics,
+    detection_metrics,
+    information_metrics,
+)
 from allocsearch.metrics.scorer import Passes, Scorer
 from allocsearch.models.hvae import HVAE
 
@@ -94,15 +90,15 @@ def measure(
     held_out = collect_evidence(
         model, data.validation.values, how.samples, how.batch_size, how.seed, on_batch
     )
-    metrics = _bound_metrics(held_out, model.likelihood.features)
+    metrics = bound_metrics(held_out, model.likelihood.features)
     # A model that diverged at its last step is found before anything is fitted to it.
     check_finite(metrics)
     scorer = Scorer.fit(model, data.train.values, how, on_batch)
-    scores = {"validation": scorer.score(data.validation.values, on_batch, held_out)}
+    scores = {HELD_OUT: scorer.score(data.validation.values, on_batch, held_out)}
     for dataset in data.ood_validation:
         scores[dataset.name] = scorer.score(dataset.values, on_batch)
-    for name, found in scores.items():
-        check_finite({f"{key} of {name}": float(each.sum()) for key, each in found.items()})
+    for name, own in scores.items():
+        check_finite({f"{key} of {name}": float(each.sum()) for key, each in own.items()})
     total_rate = held_out.kl.sum(1)
     x, layers = draw_layers(
         model,
@@ -116,7 +112,7 @@ def measure(
     brackets = information_brackets(model, x, layers, total_rate, settings.seed, on_batch)
     for number, layer in enumerate(layers, 1):
         metrics[f"active_units_{number}"] = active_units(layer.mean.mean(1))
-    metrics |= _information_metrics(brackets)
+    metrics |= information_metrics(brackets)
     broken = broken_invariants(
         brackets,
         metrics["rate"],
@@ -126,61 +122,10 @@ def measure(
     )
     score = None
     if data.ood_validation:
-        ood = [dataset.name for dataset in data.ood_validation]
-        aurocs = {
-            name: {key: auroc(scores["validation"][key], s) for key, s in scores[name].items()}
-            for name in ood
-        }
-        score = best_score(aurocs) if settings.score == "auto" else settings.score
-        for name, table in aurocs.items():
-            metrics |= {f"auroc.{name}.{key}": value for key, value in table.items()}
-        metrics["auroc"] = fmean(aurocs[name][score] for name in ood)
-        metrics["auroc_worst"] = min(aurocs[name][score] for name in ood)
-        metrics |= _detection_metrics(
-            scores["validation"][score], {name: scores[name][score] for name in ood}
-        )
+        found, score = detection_metrics(scores, settings.score)
+        metrics |= found
     check_finite(metrics)
     return Measurement(metrics, score, broken, scores)
-
-
-def _detection_metrics(held_out: Tensor, ood: Mapping[str, Tensor]) -> dict[str, float]:
-    """AUPR, false-positive rates and 95 % intervals of AUROCs for one score.
-
-    The intervals are over the choice of examples, for this training and this score: they count
-    neither what another seed gives nor that the score may be the best one on these examples.
-
-    Args:
-        held_out: Scores of ID examples, `(n,)`.
-        ood: Scores of the examples of each OOD validation set, `(m,)`.
-    """
-    low, high = auroc_interval(held_out, *ood.values())
-    metrics = {"auroc_low": float(low), "auroc_high": float(high)}
-    for name, scores in ood.items():
-        low, high = auroc_interval(held_out, scores)
-        metrics |= {f"auroc_low.{name}": float(low), f"auroc_high.{name}": float(high)}
-        found = asdict(detection(held_out, scores))
-        # The AUROC itself is recorded for every score.
-        metrics |= {f"{key}.{name}": v for key, v in found.items() if key != "auroc"}
-    return metrics
-
-
-def _bound_metrics(evidence: Evidence, features: int) -> dict[str, float]:
-    """ELBO, distortion and rates of the ID validation data.
-
-    `bits_per_dim` is the negative ELBO in bits for each of the features: of discrete data a code
-    length, 0 or more; of continuous data that of a density, in units of the standardised data.
-    """
-    elbo = float(evidence.bound(0).mean())
-    rates = evidence.kl.mean(0).tolist()
-    distortions = (-evidence.log_likelihood.mean(0)).tolist()
-    return {
-        "elbo": elbo,
-        "bits_per_dim": -elbo / (features * math.log(2)),
-        "distortion": distortions[0],
-        **{f"distortion_skip_{k}": value for k, value in enumerate(distortions) if k},
-        "rate": sum(rates),
-        **{f"rate_{layer}": value for layer, value in enumerate(rates, 1)},
-    }
 
 
 def _explained_shares(
@@ -203,18 +148,3 @@ def _explained_shares(
     distortions = -evidence.log_likelihood.mean(0, dtype=torch.float64)
     shares = (1 - distortions / code_length).tolist()
     return {f"explained_skip_{k}": share for k, share in enumerate(shares)}
-
-
-def _information_metrics(brackets: Sequence[InformationBracket]) -> dict[str, float]:
-    """Information brackets, retention and attenuation."""
-    upper = [bracket.upper for bracket in brackets]
-    metrics = {"retention": retention(upper), "attenuation": attenuation(upper)}
-    for number, bracket in enumerate(brackets, 1):
-        metrics |= {
-            f"information_{number}": bracket.upper,
-            f"information_se_{number}": bracket.upper_se,
-            f"information_lower_{number}": bracket.lower,
-            f"information_lower_se_{number}": bracket.lower_se,
-            f"information_saturated_{number}": float(bracket.saturated),
-        }
-    return metrics
