@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import moocore
@@ -18,7 +18,7 @@ class Replay:
 
     Attributes:
         trials: How many trainings were replayed.
-        stopped: The numbers of those that a rung would have stopped.
+        stopped: The rung that would have stopped a trial, by the number of the trial.
         saved: Share of the cost of all of them that this would have saved; the measurements at
             the rungs are taken to cost nothing.
         front: How many of them are on their front.
@@ -26,7 +26,7 @@ class Replay:
     """
 
     trials: int
-    stopped: tuple[int, ...]
+    stopped: Mapping[int, float]
     saved: float
     front: int
     lost: int
@@ -58,7 +58,7 @@ def replay(
         and not any(record.judged for record in trial.rungs if record.rung in rungs)
     ]
     ended: list[TrialRecord] = []
-    cost = 0.0
+    stopped: dict[int, float] = {}
     for trial in full:
         reached: list[RungRecord] = []
         for record in (record for record in trial.rungs if record.rung in rungs):
@@ -69,18 +69,15 @@ def replay(
             reached.append(replace(record, judged=judged))
             if judged and not judge(ended, record.values, objectives, record.rung, section):
                 ended.append(replace(trial, state="pruned", values=(), rungs=tuple(reached)))
-                cost += record.rung
+                stopped[trial.number] = record.rung
                 break
         else:
             ended.append(replace(trial, rungs=tuple(reached)))
-            cost += 1.0
     if not full:
-        return Replay(0, (), 0.0, 0, 0)
+        return Replay(0, {}, 0.0, 0, 0)
     best = moocore.is_nondominated(
         losses([trial.values for trial in full], objectives), keep_weakly=True
     )
-    stopped = tuple(trial.number for trial in ended if trial.state == "pruned")
     front = {trial.number for trial, on in zip(full, best, strict=True) if on}
-    return Replay(
-        len(full), stopped, 1 - cost / len(full), len(front), len(front.intersection(stopped))
-    )
+    saved = sum(1 - rung for rung in stopped.values()) / len(full)
+    return Replay(len(full), stopped, saved, len(front), len(front.intersection(stopped)))

@@ -60,7 +60,7 @@ def test_a_useless_rung_stops_nothing_unless_it_is_forced():
             measured(i, {rung: tuple(rng.normal(size=3)) for rung in AUTO.rungs}, row)
             for i, row in enumerate(final)
         ]
-        assert replay(trials, THREE, AUTO.rungs, AUTO).stopped == ()
+        assert replay(trials, THREE, AUTO.rungs, AUTO).stopped == {}
         forced = replay(trials, THREE, AUTO.rungs, FORCED)
         assert forced.saved > 0.3
         assert forced.lost > 0
@@ -72,7 +72,7 @@ def test_a_replay_by_hand():
     trials = [measured(i, {0.25: row}, row) for i, row in enumerate(values)]
     found = replay(reversed(trials), THREE[:1], (0.25,), FORCED)
     # Numbers 0, 1: too few. 2: third of three. 3: the best. 4: fifth of five. 5: second of six.
-    assert found == Replay(6, (2, 4), pytest.approx(2 * 0.75 / 6), 1, 0)
+    assert found == Replay(6, {2: 0.25, 4: 0.25}, pytest.approx(2 * 0.75 / 6), 1, 0)
 
 
 def test_what_was_judged_or_lacks_a_rung_is_no_part_of_it():
@@ -85,4 +85,4 @@ def test_what_was_judged_or_lacks_a_rung_is_no_part_of_it():
     expected = replay(trials, THREE, AUTO.rungs, FORCED)
     assert replay([*trials, *others], THREE, AUTO.rungs, FORCED) == expected
     assert replay([*trials, *others], THREE, (0.25,), FORCED).trials == 13
-    assert replay(others, THREE, AUTO.rungs, AUTO) == Replay(0, (), 0.0, 0, 0)
+    assert replay(others, THREE, AUTO.rungs, AUTO) == Replay(0, {}, 0.0, 0, 0)
