@@ -1,0 +1,204 @@
+"""What the rungs of the tabulated trainings tell of their ends, and what they would have stopped.
+
+Reads the tables that benchmarks/lattices.py makes and prints Markdown. Kendall's tau of each rung
+with the end, over all allocations: of the same training, and of the mean of the other seeds, which
+has no luck in common with it. The ends of two seeds with each other are the ceiling of the latter.
+`full` are rungs of whole trainings, `own` are short trainings with their schedules by their own
+length. The replay takes the trainings of a seed in random orders, as if a study had just run them.
+
+Run: python benchmarks/rungs.py --tables benchmarks/tables
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.search.rank_correlation import rank_correlation
+from allocsearch.search.records import RungRecord, TrialRecord
+from allocsearch.search.rung_replay import replay
+from allocsearch.search.rungs import calibrate, losses
+
+TABLES = Path(__file__).resolve().parent / "tables"
+OBJECTIVES = tuple(map(Objective.parse, ("max:retention", "min:attenuation", "max:auroc")))
+METRICS = [objective.metric for objective in OBJECTIVES]
+# By seed: a row of METRICS for each allocation.
+Values = dict[int, pd.DataFrame]
+
+
+def values(rows: pd.DataFrame, schedule: str, rung: float) -> Values:
+    """What every allocation was at a rung."""
+    chosen = rows[(rows["schedule"] == schedule) & (rows["rung"] == rung)]
+    return {
+        int(seed): part.set_index("allocation")[METRICS] for seed, part in chosen.groupby("seed")
+    }
+
+
+def taus(first: pd.DataFrame, second: pd.DataFrame) -> list[float]:
+    """Kendall's tau of each objective and of the non-domination rank, over shared allocations."""
+    both = first.merge(second, left_index=True, right_index=True, suffixes=("_1", "_2"))
+    pair = [both[[f"{m}_{i}" for m in METRICS]].to_numpy() for i in (1, 2)]
+    columns = [*zip(*(side.T for side in pair), strict=True)]
+    columns.append(tuple(moocore.pareto_rank(losses(side, OBJECTIVES)) for side in pair))
+    found = [rank_correlation(*column) for column in columns]
+    return [np.nan if tau is None else tau.tau for tau in found]
+
+
+def others(ends: Values, seed: int) -> pd.DataFrame | None:
+    """The mean of the ends of the other seeds, over the allocations that all of them have."""
+    frames = [frame for other, frame in ends.items() if other != seed]
+    if not frames:
+        return None
+    joined = pd.concat(frames)
+    counts = joined.groupby(level=0).size()
+    means: pd.DataFrame = joined.groupby(level=0).mean()[counts == len(frames)]
+    return means if len(means) > 1 else None
+
+
+def line(name: str, found: Sequence[Sequence[float]]) -> str:
+    """A row of the table: for each objective the tau of every seed, or of every two."""
+    cells = [", ".join(f"{tau:.2f}" for tau in column) for column in zip(*found, strict=True)]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def agreement_lines(rows: pd.DataFrame) -> Iterator[str]:
+    """How the rungs agree with the ends."""
+    ends = values(rows, "full", 1.0)
+    for schedule in ("full", "own"):
+        for rung in sorted(rows.loc[rows["schedule"] == schedule, "rung"].unique()):
+            seen = values(rows, schedule, rung)
+            if rung == 1.0:
+                continue
+            same = [taus(seen[s], ends[s]) for s in seen if s in ends]
+            yield line(f"{schedule}, rung {rung:g}, same seed", same)
+            rest = [taus(seen[s], mean) for s in seen if (mean := others(ends, s)) is not None]
+            if rest:
+                yield line(f"{schedule}, rung {rung:g}, mean of the other seeds", rest)
+    pairs = [taus(ends[a], ends[b]) for a, b in combinations(ends, 2)]
+    if pairs:
+        yield line("end, another seed", pairs)
+    rest = [taus(ends[s], mean) for s in ends if (mean := others(ends, s)) is not None]
+    if len(ends) > 2:
+        yield line("end, mean of the other seeds", rest)
+
+
+def trials(rows: pd.DataFrame, seed: int, rungs: Sequence[float]) -> list[TrialRecord]:
+    """The full trainings of one seed as the trials of a study."""
+    ends = values(rows, "full", 1.0)[seed]
+    seen = {rung: values(rows, "full", rung)[seed].loc[ends.index] for rung in rungs}
+    return [
+        TrialRecord(
+            number=number,
+            state="complete",
+            allocation=Allocation.parse(str(allocation)),
+            seed=seed,
+            values=tuple(ends.loc[allocation]),
+            rungs=tuple(
+                RungRecord(rung, tuple(frame.loc[allocation]), False)
+                for rung, frame in seen.items()
+            ),
+        )
+        for number, allocation in enumerate(ends.index)
+    ]
+
+
+def in_order(trained: Sequence[TrialRecord], order: NDArray[np.int64]) -> list[TrialRecord]:
+    """The same trainings under other numbers."""
+    return [
+        TrialRecord(
+            number=number,
+            state="complete",
+            allocation=trained[i].allocation,
+            values=trained[i].values,
+            rungs=trained[i].rungs,
+        )
+        for number, i in enumerate(order)
+    ]
+
+
+def net_saved(
+    stopped: dict[int, float], n: int, rungs: Sequence[float], measuring: float
+) -> float:
+    """What is saved of n trainings with a measurement each, where one at a rung has its cost.
+
+    Args:
+        stopped: The rung that stopped a trial, by its number.
+        n: All trials.
+        rungs: At which trials are measured, ascending.
+        measuring: What a measurement costs, in full trainings.
+    """
+    cost = 0.0
+    for number in range(n):
+        end = stopped.get(number)
+        measured = len(rungs) + 1 if end is None else sum(rung <= end for rung in rungs)
+        cost += (1.0 if end is None else end) + measured * measuring
+    return 1 - cost / (n * (1 + measuring))
+
+
+def replay_lines(rows: pd.DataFrame, section: EarlyStoppingSection, orders: int) -> Iterator[str]:
+    """What the rungs would have stopped, for each seed."""
+    end = rows[(rows["schedule"] == "full") & (rows["rung"] == 1.0)]
+    measuring = float(end["measuring"].median() / end["seconds"].median())
+    kinds = [((rung,), mode) for rung in section.rungs for mode in ("auto", "forced")]
+    kinds += [(section.rungs, mode) for mode in ("auto", "forced")]
+    for rungs, mode in kinds:
+        stopping = section.model_copy(update={"mode": mode})
+        cells: list[list[str]] = []
+        for seed in sorted(end["seed"].unique()):
+            trained = trials(rows, int(seed), rungs)
+            rng = np.random.default_rng(0)
+            drawn = [in_order(trained, rng.permutation(len(trained))) for _ in range(orders)]
+            found = [replay(each, OBJECTIVES, rungs, stopping) for each in drawn]
+            trust = [
+                all(calibrate(each, OBJECTIVES, rung, section).trusted for rung in rungs)
+                for each in drawn
+            ]
+            net = [net_saved(dict(each.stopped), each.trials, rungs, measuring) for each in found]
+            cells.append(
+                [
+                    f"{100 * np.mean(trust):.0f} %",
+                    f"{100 * np.mean([each.saved for each in found]):.0f} %",
+                    f"{100 * np.mean(net):.0f} %",
+                    f"{np.mean([each.lost for each in found]):.1f} of {found[0].front}",
+                ]
+            )
+        names = ", ".join(f"{rung:g}" for rung in rungs)
+        texts = [", ".join(column) for column in zip(*cells, strict=True)]
+        yield f"| {names} | {mode} | " + " | ".join(texts) + " |"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=Path, default=TABLES)
+    parser.add_argument("--orders", type=int, default=20)
+    arguments = parser.parse_args()
+    section = EarlyStoppingSection(mode="auto")
+    for path in sorted(arguments.tables.glob("*_lattice.csv")):
+        # A training that was stopped and done again is there twice.
+        rows = pd.read_csv(path).drop_duplicates(["schedule", "allocation", "seed", "rung"])
+        ends = values(rows, "full", 1.0)
+        counts = ", ".join(str(len(frame)) for frame in ends.values())
+        print(f"\n### {path.stem}\n\nAllocations of each seed: {counts}.")
+        print("\n| rung against end | " + " | ".join(METRICS) + " | rank |")
+        print("|---" * (len(METRICS) + 2) + "|")
+        for text in agreement_lines(rows):
+            print(text)
+        print(f"\n{arguments.orders} random orders; values of each seed.")
+        print("\n| rungs | mode | trusted | saved | with measurements | lost of the front |")
+        print("|---|---|---|---|---|---|")
+        for text in replay_lines(rows, section, arguments.orders):
+            print(text)
+
+
+if __name__ == "__main__":
+    main()
