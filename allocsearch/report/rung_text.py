@@ -61,7 +61,7 @@ def early_stopping_lines(record: StudyRecord) -> tuple[str, ...]:
 def _verdict(standing: RungStanding, section: EarlyStoppingSection) -> str:
     found = standing.calibration
     if section.mode == "forced":
-        return "forced"
+        return "judges from the start"
     if found.verdict == "too few":
         return f"too few ({found.n} of {section.calibration_trials} full trainings)"
     return found.verdict

@@ -164,7 +164,8 @@ def test_forced_rungs_are_said_to_be_forced(study):
     record = with_rungs(study, perfect, mode="forced")
     assert {row[-3] for row in rung_table(record).rows} == {"forced"}
     assert rung_table(record).lines[0].startswith("Rung 0.25 stops trials whatever it is worth")
-    assert "early stopping (forced): rung 0.25 forced, rung 0.5 forced" in status_lines(record)
+    rungs = ", ".join(f"rung {rung} judges from the start" for rung in (0.25, 0.5))
+    assert f"early stopping (forced): {rungs}" in status_lines(record)
 
 
 def test_pruned_trials_are_counted_with_what_they_saved(study):
