@@ -183,7 +183,12 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=20)
     arguments = parser.parse_args()
     section = EarlyStoppingSection(mode="auto")
-    for path in sorted(arguments.tables.glob("*_lattice.csv")):
+    paths = sorted(arguments.tables.glob("*_lattice.csv"))
+    if not paths:
+        parser.error(
+            f"{arguments.tables} has no table *_lattice.csv: benchmarks/lattices.py makes them"
+        )
+    for path in paths:
         # A training that was stopped and done again is there twice.
         rows = pd.read_csv(path).drop_duplicates(["schedule", "allocation", "seed", "rung"])
         ends = values(rows, "full", 1.0)
