@@ -20,8 +20,8 @@ from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
 from allocsearch import __version__
-from allocsearch.config import InputError, StudyConfig, load
-from allocsearch.report.export import Format
+from allocsearch.config import InputError, StudyConfig, TrainerSection, load
+from allocsearch.report.export import ExportedAllocation, Format
 from allocsearch.search.storage import StorageError
 
 app = typer.Typer(
@@ -318,6 +318,9 @@ def train(
     folder = out or file.with_suffix("")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: exists already; choose another --out")
+    if exported.trainer is not None and exported.trainer.foreign:
+        _train_foreign(exported, exported.trainer, folder)
+        return
     from allocsearch.search.detector_training import train_detector
 
     console = Console()
@@ -326,7 +329,7 @@ def train(
             folder,
             exported.parsed_allocation,
             exported.seed,
-            exported.data,
+            exported.own_data,
             exported.model,
             exported.training,
             exported.evaluation,
@@ -338,6 +341,32 @@ def train(
     for line in repetition_lines(exported, outcome.measurement.metrics, outcome.provenance):
         print(line)
     print(_no_detector(exported.evaluation.score) if card is None else card.summary)
+    print(folder)
+
+
+def _train_foreign(exported: ExportedAllocation, trainer: TrainerSection, folder: Path) -> None:
+    """Train an exported allocation by the function or program of the user."""
+    from allocsearch.report.repetition import repetition_lines
+    from allocsearch.search.foreign_retraining import retrain_foreign
+
+    console = Console()
+    with console.status(f"training {exported.allocation}") as state:
+        result = retrain_foreign(
+            folder,
+            exported.parsed_allocation,
+            exported.seed,
+            trainer,
+            exported.data,
+            exported.model,
+            exported.training,
+            exported.evaluation,
+            lambda share: state.update(f"training {exported.allocation}: {share:.0%}"),
+        )
+    for line in repetition_lines(exported, result.metrics, result.provenance):
+        print(line)
+    print(
+        f"No detector: trainer.kind is {trainer.kind!r}; only allocsearch's own models have one."
+    )
     print(folder)
 
 

@@ -18,6 +18,7 @@ from allocsearch.config import (
     InputError,
     ModelSection,
     Section,
+    TrainerSection,
     TrainingSection,
     first_mistake,
     format_yaml,
@@ -67,12 +68,15 @@ class Certainty(Section):
 class ExportedAllocation(Section):
     """An allocation with all that trains it again bit for bit on the same machine.
 
+    One of a foreign trainer holds all sections that its function or program was given.
+
     Attributes:
         schema_version: Version of this format.
         allocation: The canonical text form, bottom to top.
         dims: The same as numbers, (d_1, ..., d_L).
         seed: Seed of the training.
         data, model, training, evaluation: The sections of the study file.
+        trainer: The section of that name, where it is not our own HVAE that was trained.
         provenance: Where it came from.
         metrics: The trial's metrics by name (nats or without unit), all finite.
         certainty: What all trainings of the allocation say, in a study in which some allocation
@@ -83,10 +87,11 @@ class ExportedAllocation(Section):
     allocation: str
     dims: Counts
     seed: Annotated[int, Field(ge=0)]
-    data: DataSection
+    data: DataSection | None = None
     model: ModelSection
     training: TrainingSection
     evaluation: EvaluationSection
+    trainer: TrainerSection | None = None
     provenance: Provenance
     metrics: Annotated[dict[str, float], Field(default_factory=dict)]
     certainty: Certainty | None = None
@@ -100,6 +105,10 @@ class ExportedAllocation(Section):
         if parsed.dims != self.dims:
             message = f"found {[*self.dims]}; allocation {self.allocation} has other dims"
             raise mistake("dims", message)
+        if self.trainer is not None and self.trainer.foreign:
+            return self
+        if self.data is None:
+            raise mistake("data", "missing; it has no default")
         self.evaluation.check_score(parsed.layers, self.model.likelihood)
         return self
 
@@ -107,6 +116,17 @@ class ExportedAllocation(Section):
     def parsed_allocation(self) -> Allocation:
         """The allocation as a value."""
         return Allocation(self.dims)
+
+    @property
+    def own_data(self) -> DataSection:
+        """The data that our own HVAE was trained on.
+
+        Raises:
+            InputError: If there is none, as for a foreign trainer.
+        """
+        if self.data is None:
+            raise InputError("data: missing; an allocation of a foreign trainer may have none")
+        return self.data
 
     def _content(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_none=True)
@@ -156,6 +176,7 @@ def export_trial(
         model=config.model,
         training=config.training,
         evaluation=config.evaluation,
+        trainer=config.trainer if config.trainer.foreign else None,
         provenance=Provenance(
             study=config.study.name,
             trial=trial.number,

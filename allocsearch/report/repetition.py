@@ -30,7 +30,7 @@ def repetition_lines(
         return ("Nothing to compare: the export holds no metrics.",)
     if not differing:
         return (f"All {len(shared)} metrics equal the exported ones exactly.", *causes)
-    if exported.training.population != 1:
+    if exported.trainer is None and exported.training.population != 1:
         causes.append("it was trained in a population, whose rounding differs from that of one")
     lines = [
         f"{metric_name(name)}: exported {with_unit(name, exported.metrics[name])}, "

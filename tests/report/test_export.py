@@ -16,6 +16,7 @@ from allocsearch.config import (
     EvaluationSection,
     InputError,
     ModelSection,
+    TrainerSection,
     TrainingSection,
 )
 from allocsearch.report.export import ExportedAllocation, Provenance, export_trial, load_export
@@ -100,6 +101,28 @@ def test_metrics_that_are_not_finite_are_left_out(study):
     trial = pick(study, "knee")
     odd = dataclasses.replace(trial, metrics={"elbo": math.nan, "rate": math.inf, "auroc": 0.5})
     assert export_trial(study, odd).metrics == {"auroc": 0.5}
+
+
+def test_a_foreign_trainer_is_exported_and_needs_no_data(study, tmp_path):
+    trainer = TrainerSection(kind="command", command=("t", "{allocation}", "{out}"))
+    config = study.config.model_copy(update={"data": None, "trainer": trainer})
+    record = dataclasses.replace(study, config=config)
+    exported = export_trial(record, pick(record, "knee"))
+    assert (exported.data, exported.trainer) == (None, trainer)
+    for ending in FORMATS:
+        path = tmp_path / f"best.{ending}"
+        path.write_text(exported.to_text(ending))
+        assert load_export(path) == exported
+    content = tomllib.loads(exported.to_toml())
+    del content["trainer"]
+    (tmp_path / "own.toml").write_text(tomli_w.dumps(content))
+    with pytest.raises(InputError, match=r"own\.toml: data: missing; it has no default"):
+        load_export(tmp_path / "own.toml")
+
+
+def test_our_own_trainer_is_not_written(study, exported):
+    assert exported.trainer is None
+    assert "trainer" not in exported.to_toml()
 
 
 def test_trial_without_allocation(study):
