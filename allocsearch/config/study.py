@@ -10,7 +10,7 @@ from allocsearch.config.errors import mistake, shown
 from allocsearch.config.objective import Objective
 from allocsearch.config.section import Count, Section, one_or_more
 
-SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
+SamplerName = Literal["lattice_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "random", "grid"]
 
 
 def _objective(value: object) -> str:

@@ -149,10 +149,13 @@ def claim(
     if taken is None:
         return None
     # A sampler seeded by the slot proposes the same after an interruption as without.
-    study.sampler = build_sampler(config.study.sampler, _seed(config, taken, _SAMPLING))
+    study.sampler = build_sampler(
+        config.study.sampler, _seed(config, taken, _SAMPLING), space, config.study.seed
+    )
     if ALLOCATION not in taken.user_attrs:
-        params = propose(study, study.sampler, taken, space)
+        # Proposals wait for each other, too: what is being settled elsewhere is part of each.
         with lock:
+            params = propose(study, study.sampler, taken, space)
             _settle(study, config, space, taken, params)
     return optuna.Trial(study, taken._trial_id)
 

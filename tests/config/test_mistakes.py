@@ -27,9 +27,16 @@ from allocsearch.config import StudyConfig
         ),
         (
             "study.sampler=tppe",
-            ["study.sampler: found 'tppe'", "Did you mean tpe?", "tpe, nsga2, gp, random, grid"],
+            [
+                "study.sampler: found 'tppe'",
+                "Did you mean tpe?",
+                "lattice_gp, tpe, nsga2, nsga3, gp, qmc, random, grid",
+            ],
         ),
-        ("study.sampler=[1]", ["study.sampler: found [1]", "tpe, nsga2, gp, random, grid"]),
+        (
+            "study.sampler=[1]",
+            ["study.sampler: found [1]", "lattice_gp, tpe, nsga2, nsga3, gp, qmc, random, grid"],
+        ),
         ("study.workers=0", ["study.workers: found 0", "greater than or equal to 1"]),
         ("study.retries=-1", ["study.retries: found -1", "greater than or equal to 0"]),
         ("study.storage=3", ["study.storage: found 3", "valid string"]),

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 import optuna
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import SearchSpaceSection, StudyConfig, StudySection
+from allocsearch.config import SamplerName, SearchSpaceSection, StudyConfig, StudySection
 from allocsearch.search.records import ALLOCATION, INTERRUPTED, REPLICATE, SEED, read_study
 from allocsearch.search.repeats import candidates, next_replicate, training_seed
 from allocsearch.search.slots import STOPPED, claim, fill, requeue
@@ -94,7 +95,7 @@ def test_a_small_space_is_trained_to_its_last_replicate(
 
 
 @pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random", "grid"])
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
 def test_every_sampler_sees_what_was_trained(tmp_path: Path, sampler: str, name: str) -> None:
     # Past ten trials samplers propose by their models.
     config = config_of(SPACES[name], 14, sampler, replicates=5)

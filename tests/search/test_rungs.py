@@ -15,10 +15,16 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import EarlyStoppingSection, Objective, SamplerName
+from allocsearch.config import (
+    EarlyStoppingSection,
+    Objective,
+    SamplerName,
+    SearchSpaceSection,
+)
 from allocsearch.search.records import RungRecord, TrialRecord
 from allocsearch.search.rungs import calibrate, full_trainings, judge, looks, losses
 from allocsearch.search.samplers import build_sampler
+from allocsearch.spaces import build_space
 
 FIXED = settings(derandomize=True, deadline=None)
 AUTO = EarlyStoppingSection(mode="auto")
@@ -254,13 +260,14 @@ def test_a_trial_without_finite_values_is_stopped():
 @pytest.mark.parametrize("name", get_args(SamplerName))
 def test_every_sampler_goes_on_after_pruned_trials(name):
     """Those have no values, which several objectives could make a sampler trip over."""
-    sampler = build_sampler(name, 0)
+    space = build_space(SearchSpaceSection(budget=12))
+    sampler = build_sampler(name, 0, space, 0)
     study = optuna.create_study(directions=["maximize", "minimize", "maximize"], sampler=sampler)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         for number in range(16):
             trial = study.ask()
-            x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+            x, y, _ = (d / 12 for d in space.suggest(trial).dims)
             if number % 4 == 3:
                 study.tell(trial, state=TrialState.PRUNED)
             else:

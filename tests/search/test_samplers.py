@@ -8,7 +8,8 @@ import optuna
 import pytest
 
 from allocsearch.config import SamplerName, SearchSpaceSection
-from allocsearch.search.samplers import build_sampler
+from allocsearch.search.lattice_sampler import LatticeGPSampler
+from allocsearch.search.samplers import SobolSampler, build_sampler
 from allocsearch.spaces import Space, build_space
 
 NAMES = typing.get_args(SamplerName)
@@ -25,7 +26,7 @@ def search(name: SamplerName, space: Space, trials: int, seed: int = 3) -> list[
     study = optuna.create_study(directions=["maximize", "minimize"])
     proposed = []
     for number in range(trials):
-        study.sampler = build_sampler(name, seed + number)
+        study.sampler = build_sampler(name, seed + number, space, seed)
         trial = study.ask()
         allocation = space.suggest(trial)
         proposed.append(str(allocation))
@@ -68,12 +69,16 @@ def test_proposals_repeat_with_the_seed(name: SamplerName) -> None:
     [
         ("tpe", optuna.samplers.TPESampler),
         ("nsga2", optuna.samplers.NSGAIISampler),
+        ("nsga3", optuna.samplers.NSGAIIISampler),
         ("gp", optuna.samplers.GPSampler),
+        ("qmc", SobolSampler),
+        ("lattice_gp", LatticeGPSampler),
         ("random", optuna.samplers.RandomSampler),
     ],
 )
-def test_names_stand_for_the_samplers_of_optuna(name: SamplerName, expected: type) -> None:
-    assert type(build_sampler(name, 0)) is expected
+def test_names_stand_for_samplers(name: SamplerName, expected: type) -> None:
+    space = build_space(SearchSpaceSection(budget=12))
+    assert type(build_sampler(name, 0, space, 0)) is expected
 
 
 def test_tpe_learns_where_random_search_does_not() -> None:
@@ -84,7 +89,7 @@ def test_tpe_learns_where_random_search_does_not() -> None:
         study = optuna.create_study(direction="minimize")
         distances = []
         for number in range(60):
-            study.sampler = build_sampler(name, number)
+            study.sampler = build_sampler(name, number, space, 0)
             trial = study.ask()
             dims = space.suggest(trial).dims
             distances.append(sum(abs(d - t) for d, t in zip(dims, target, strict=True)))

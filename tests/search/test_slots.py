@@ -277,7 +277,7 @@ def test_requeue_repeats_the_trial_of_a_dead_worker_with_seed_and_allocation(
     assert counted_slots(study) == [0, 1]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["lattice_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"])
 def test_a_trial_that_died_before_its_proposal_is_proposed_the_same(sampler: str) -> None:
     def proposed(die: bool) -> str | None:
         study = optuna.create_study(directions=DIRECTIONS)

@@ -1,0 +1,177 @@
+"""A sampler that chooses among allocations by a regression on them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from allocsearch.allocation import Allocation
+from allocsearch.search.hypervolume_improvement import expected_improvement
+from allocsearch.search.proposal import FIXED_PARAMS, decode, parameters
+from allocsearch.search.records import read_trial
+from allocsearch.search.replicates import by_allocation, pooled_spread
+from allocsearch.search.surrogate import fit_surrogate, log_ratio_coordinates
+from allocsearch.spaces import Space
+
+# Trainings that fill the space before a regression proposes any.
+START = 6
+# A space of more allocations is sampled.
+_ALL, _SAMPLE, _NEIGHBOURS = 2000, 1000, 20
+_DRAWS = 32
+# By so much of its range the reference point is worse than the worst measured objective.
+_MARGIN = 0.1
+# Of the allocations, those this near to the farthest from all others are as good as it.
+_FAR = 0.8
+
+
+class LatticeGPSampler(BaseSampler):
+    """Proposes the untrained allocation with the largest noisy expected hypervolume improvement.
+
+    Candidates are allocations, not points of the parameters: all that no trial has been given, or
+    of a space of more than 2,000 a sample with the neighbours of the front. The first six trials
+    fill the space: the uniform split, then what is far from all others in log-ratio coordinates.
+    Then the regression of `surrogate` is drawn jointly at what was trained and what other trials
+    are training, and `hypervolume_improvement` judges each candidate by those draws, so that what
+    is proposed at the same time differs.
+
+    Args:
+        space: The search space.
+        seed: With the trials of the study it decides the proposal.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self.space = space
+        self.seed = seed
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The parameters of the space."""
+        return parameters(self.space)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of the proposed allocation; those with no part in it are left out."""
+        if trial.system_attrs.get(FIXED_PARAMS):
+            return {}
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        proposed = propose_allocation(others, self.space, study.directions, self.seed)
+        return self.space.params(proposed)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:  # noqa: ANN401
+        """A random value for a parameter that has no part in the allocation."""
+        own = RandomSampler(seed=self.seed)
+        return own.sample_independent(study, trial, param_name, param_distribution)
+
+
+def propose_allocation(
+    trials: Iterable[FrozenTrial],
+    space: Space,
+    directions: Sequence[StudyDirection],
+    seed: int,
+) -> Allocation:
+    """The allocation to train next.
+
+    Args:
+        trials: All other trials of the study.
+        space: The search space.
+        directions: Of each objective.
+        seed: Decides what is drawn.
+
+    Returns:
+        An allocation that no trial has been given; if there is none, any.
+    """
+    rng = np.random.default_rng(seed)
+    begun = [(trial, found) for trial in trials if (found := _allocation(trial, space))]
+    given = {allocation for _, allocation in begun}
+    signs = np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions])
+    records = [
+        replace(read_trial(trial), allocation=allocation)
+        for trial, allocation in begun
+        if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()
+    ]
+    groups = by_allocation(records)
+    trained = [group.allocation for group in groups if group.allocation]
+    losses = np.array([group.mean for group in groups]).reshape(-1, len(signs)) * signs
+    front = moocore.is_nondominated(losses) if len(losses) else np.zeros(0, dtype=bool)
+    best = [trained[i] for i in np.flatnonzero(front)]
+    others = _candidates(space, given, best, random.Random(seed))
+    if not others:
+        return space[int(rng.integers(min(space.size, 2**62)))]
+    if len(given) < START or len(trained) < 2:
+        return others[_farthest(others, sorted(given), rng)]
+    pending = sorted(
+        {allocation for trial, allocation in begun if not trial.state.is_finished()} - set(trained)
+    )
+    scale = np.ptp(losses, axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    spread = pooled_spread(groups)
+    surrogate = fit_surrogate(
+        trained,
+        losses / scale,
+        np.array([group.count for group in groups]),
+        None if spread is None else np.diag(spread.covariance) / scale**2,
+        0 if spread is None else spread.freedom,
+    )
+    drawn, each = surrogate.draw([*trained, *pending], others, _DRAWS, rng)
+    reference = (losses / scale).max(axis=0) + _MARGIN
+    gain = expected_improvement(drawn, each, reference)
+    return others[int(rng.choice(np.flatnonzero(gain >= gain.max())))]
+
+
+def _allocation(trial: FrozenTrial, space: Space) -> Allocation | None:
+    """What a trial has been given; None as long as that is open."""
+    recorded = read_trial(trial).allocation
+    if recorded is not None:
+        return recorded
+    params = {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
+    return decode(space, params) if params.keys() >= parameters(space).keys() else None
+
+
+def _candidates(
+    space: Space,
+    given: set[Allocation],
+    best: Sequence[Allocation],
+    source: random.Random,
+) -> list[Allocation]:
+    """Allocations to choose from, none of which has been given to a trial."""
+    if space.size <= _ALL:
+        return [each for rank in range(space.size) if (each := space[rank]) not in given]
+    found = {space[source.randrange(space.size)]: None for _ in range(_SAMPLE)}
+    for center in best:
+        near = (each for each in space.outwards(center, source) if each not in given)
+        found.update(dict.fromkeys(islice(near, _NEIGHBOURS)))
+    return [each for each in found if each not in given]
+
+
+def _farthest(
+    others: Sequence[Allocation], given: Sequence[Allocation], rng: np.random.Generator
+) -> int:
+    """The place of the uniform split where nothing is given yet, else of one far from all."""
+    layers = max(allocation.layers for allocation in (*others, *given))
+    points = log_ratio_coordinates(others, layers)
+    if not given:
+        equal = [np.log(allocation.dims).var() for allocation in others]
+        return int(np.argmin(equal))
+    taken = log_ratio_coordinates(given, layers)
+    apart = [((points - each) ** 2).sum(axis=1) for each in taken]
+    nearest: NDArray[np.float64] = np.sqrt(np.min(apart, axis=0))
+    return int(rng.choice(np.flatnonzero(nearest >= _FAR * nearest.max())))
