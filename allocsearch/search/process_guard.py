@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -106,6 +107,8 @@ class _Guard:
                 self._sleep(min(0.05, patience))
                 self._reap()
         self._reap()
+        for process in self._family():
+            sys.stderr.write(f"process {process.pid} of the program cannot be ended\n")
 
     def _family(self) -> set[psutil.Process]:
         """Every process that comes from the program and has not ended."""
@@ -141,12 +144,9 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _send(process: psutil.Process, number: int) -> None:
-    try:
+    # One of another user is still there once the patience is over.
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
-    except psutil.AccessDenied:
-        sys.stderr.write(f"process {process.pid} belongs to another user and cannot be ended\n")
 
 
 def _die_with_parent() -> None:

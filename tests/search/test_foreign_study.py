@@ -12,8 +12,14 @@ import psutil
 import pytest
 import tomli_w
 
+from allocsearch.config import load
 from allocsearch.report.export import load_export
-from allocsearch.search.records import read_run
+from allocsearch.search.records import read_run, read_study
+from allocsearch.search.slots import fill
+from allocsearch.search.storage import open_study
+from allocsearch.search.trainers import build_trainer
+from allocsearch.search.worker import work
+from allocsearch.spaces import build_space
 
 # What it does depends on the first dim of the allocation.
 BAD = """#!{python} -IS
@@ -187,6 +193,38 @@ def test_a_function_of_the_current_folder(write, command, main_here, monkeypatch
     assert exported.code == 0, exported.err
     again = main_here("train", "b.json")
     assert "All 3 metrics equal the exported ones exactly." in again.out, again.err
+
+
+STAGED = """
+def train(allocation, config, seed, report):
+    good = allocation.dims[0]
+    report(0.3, {"good": good, "cheap": -good})
+    return {"good": good, "cheap": 0}
+"""
+
+
+def test_rungs_stop_a_foreign_trainer(write, monkeypatch):
+    """The first to come are not judged; then none goes on that is among the worst."""
+    folder = write({"kind": "callable", "function": "stages_of_a_study:train"}, trials=9)
+    (folder / "stages_of_a_study.py").write_text(STAGED)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    settings = ["early_stopping.mode=forced", "early_stopping.rungs=0.25"]
+    config = load(folder / "study.toml", [*settings, "study.objectives=max:good"])
+    run = folder / "runs" / "foreign"
+    run.mkdir(parents=True)
+    study = open_study(config, run, create=True)
+    fill(study, config, build_space(config.search_space))
+    work(study, config, run, build_trainer(config))
+    trials = read_study(study, config, run).trials
+    assert len(trials) == 9
+    for place, trial in enumerate(trials):
+        [rung] = trial.rungs
+        assert (rung.rung, rung.values) == (0.25, (trial.allocation.dims[0],))
+        better = sum(t.allocation.dims[0] > rung.values[0] for t in trials[:place])
+        stopped = place >= 2 and better >= -(-(place + 1) // 3)
+        assert trial.state == ("pruned" if stopped else "complete")
+    assert {trial.state for trial in trials} == {"pruned", "complete"}
 
 
 @pytest.mark.parametrize(
