@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import multiprocessing
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,18 +38,25 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLES = ROOT / "benchmarks" / "tables"
 # Shares of the training.
 RUNGS = (0.125, 0.25, 0.5, 1.0)
-# Columns of a row by prefix of the metric: the rest of 60 metrics is not searched for.
-_KEPT = ("elbo", "retention", "attenuation", "auroc", "rate", "information_", "active_units")
-_LEFT_OUT = ("information_se", "information_lower", "information_saturated", "auroc.min")
+# The metrics of a row that are kept; of 60 and more, those that anyone searches for.
+_KEPT = re.compile(
+    r"elbo|retention|attenuation|auroc|(rate|information|active_units)_\d+"
+    r"|auroc\.\w+\.(negative_elbo|llr_1|kl_1)"
+)
 
 
 @dataclass(frozen=True)
 class Table:
-    """What is tabulated: a study, what is changed in it, and the lattice."""
+    """What is tabulated: the whole lattice of a study, and what is changed in it."""
 
     study: str
     changes: tuple[str, ...]
-    lattice: Lattice
+
+    @property
+    def lattice(self) -> Lattice:
+        """The allocations."""
+        [lattice] = self.config().search_space.lattices().values()
+        return lattice
 
     def config(self, *more: str) -> StudyConfig:
         """The study with the changes."""
@@ -59,8 +67,13 @@ class Table:
 KINDS = {
     "fashion_mnist": Table(
         "fashion_mnist.toml",
-        ("training.epochs=16", "data.validation_size=2000", "data.ood_test=[]"),
-        Lattice(budget=88, layers=3, step=8, min_dim=8),
+        (
+            "training.epochs=16",
+            "data.validation_size=2000",
+            "data.ood_test=[]",
+            "search_space.step=8",
+            "search_space.min_dim=8",
+        ),
     ),
     "digits": Table(
         "quickstart.toml",
@@ -69,9 +82,9 @@ KINDS = {
             "data.ood_test=[]",
             "search_space.budget=30",
             "search_space.layers=4",
-            "evaluation.score=llr_1",
+            "search_space.step=3",
+            "search_space.min_dim=3",
         ),
-        Lattice(budget=30, layers=4, step=3, min_dim=3),
     ),
 }
 
@@ -135,7 +148,7 @@ def rows_of(job: Job) -> Iterator[dict[str, object]]:
                 **{
                     name: float(f"{value:.6g}")
                     for name, value in measurement.metrics.items()
-                    if name.startswith(_KEPT) and not name.startswith(_LEFT_OUT)
+                    if _KEPT.fullmatch(name)
                 },
             }
         )
