@@ -26,11 +26,13 @@ from allocsearch.search.records import (
     METRICS,
     PROGRESS,
     PROVENANCE,
+    REPLICATE,
     RUNGS,
     SCORE,
     SEED,
     read_trial,
 )
+from allocsearch.search.rungs import calibrate, judge
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
 from allocsearch.search.storage import open_study
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
@@ -143,8 +145,6 @@ def _judge(
     metrics: Mapping[str, float],
 ) -> None:
     """Record what a trial is at a rung, and stop it where the rung is trusted to do so."""
-    from allocsearch.search.rungs import calibrate, judge
-
     objectives = config.study.parsed_objectives
     values = tuple(metrics[objective.metric] for objective in objectives)
     others = [
@@ -153,7 +153,10 @@ def _judge(
         if other.number != trial.number
     ]
     section = config.early_stopping
-    judged = section.mode == "forced" or calibrate(others, objectives, rung, section).trusted
+    # Were only the lucky replicates of an allocation trained to the end, its mean would be biased.
+    judged = not trial.user_attrs[REPLICATE] and (
+        section.mode == "forced" or calibrate(others, objectives, rung, section).trusted
+    )
     known = trial.user_attrs.get(RUNGS, [])
     trial.set_user_attr(RUNGS, [*known, {"rung": rung, "values": values, "judged": judged}])
     if judged and not judge(others, values, objectives, rung, section):

@@ -13,6 +13,7 @@ from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.records import read_study
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
+from allocsearch.search.trainer import PrunedError, Result
 from allocsearch.search.worker import StoppedError, trial_folder, work
 from allocsearch.spaces import build_space
 
@@ -186,3 +187,105 @@ def test_one_that_diverges_does_not_fail_its_population(begin, monkeypatch):
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["complete", "failed", "complete"]
     assert record.trials[1].reason == "the loss became nan in epoch 1"
+
+
+class Staircase:
+    """Trains by a formula: the larger the bottom layer, the better, at every rung."""
+
+    together = 1
+
+    def __init__(self, rungs, useful):
+        self.rungs, self.useful = rungs, useful
+        self.begun = 0
+
+    def run(self, tasks, hooks):
+        for index, task in enumerate(tasks):
+            self.begun += 1
+            bottom = float(task.allocation.dims[0])
+            shuffled = (self.begun * 7919) % 1013
+            for rung in self.rungs:
+                try:
+                    hooks.rung(index, rung, {"retention": bottom if self.useful else shuffled})
+                except PrunedError as pruned:
+                    yield index, pruned
+                    break
+            else:
+                yield index, Result({"retention": bottom})
+
+
+def staircase(begin, mode, *, useful=True, trials=40):
+    study, config, folder, _ = begin(
+        study={"trials": trials, "sampler": "random", "objectives": ["max:retention"]},
+        search_space={"budget": 60},
+        early_stopping={"mode": mode},
+    )
+    work(study, config, folder, Staircase(config.early_stopping.measured, useful))
+    return read_study(study, config, folder)
+
+
+def test_a_rung_that_proves_itself_stops_the_worse(begin):
+    record = staircase(begin, "auto")
+    pruned = [trial for trial in record.trials if trial.state == "pruned"]
+    assert record.finished == 40
+    assert len(pruned) > 12
+    # Trust comes first.
+    assert not any(rung.judged for trial in record.trials[:8] for rung in trial.rungs)
+    for trial in pruned:
+        assert trial.values == ()
+        assert trial.rungs[-1].judged
+        assert trial.reason == f"not among the best 1/3 at the rung {trial.rungs[-1].rung:g}"
+    best = max(trial.allocation.dims[0] for trial in record.trials)
+    assert max(trial.values[0] for trial in record.complete) == best
+
+
+def test_a_useless_rung_is_measured_and_stops_nothing(begin):
+    record = staircase(begin, "auto", useful=False)
+    assert [trial.state for trial in record.trials] == ["complete"] * 40
+    assert all([rung.rung for rung in trial.rungs] == [0.25, 0.5] for trial in record.trials)
+    assert not any(rung.judged for trial in record.trials for rung in trial.rungs)
+
+
+def test_a_forced_rung_needs_no_proof(begin):
+    record = staircase(begin, "forced", useful=False)
+    assert all(rung.judged for trial in record.trials for rung in trial.rungs)
+    assert any(trial.state == "pruned" for trial in record.trials[:8])
+
+
+def test_a_replicate_is_trained_to_the_end(begin):
+    """Two allocations, nine trainings of each: a third of them would be stopped."""
+    study, config, folder, _ = begin(
+        study={
+            "trials": 18,
+            "sampler": "random",
+            "objectives": ["max:retention"],
+            "replicates": 9,
+        },
+        search_space={"kind": "table", "allocations": ["8-4", "4-8"]},
+        early_stopping={"mode": "forced"},
+    )
+    work(study, config, folder, Staircase(config.early_stopping.measured, useful=False))
+    for trial in read_study(study, config, folder).trials:
+        assert trial.replicate == 0 or trial.state == "complete"
+        assert all(rung.judged == (trial.replicate == 0) for rung in trial.rungs)
+
+
+def test_without_early_stopping_no_rung_is_measured(begin):
+    record = staircase(begin, "off", trials=4)
+    assert [trial.rungs for trial in record.trials] == [()] * 4
+
+
+def test_a_real_training_is_stopped_at_a_rung(begin):
+    study, config, folder, trainer = begin(
+        study={"trials": 8}, early_stopping={"mode": "forced", "rungs": [0.3]}
+    )
+    work(study, config, folder, trainer)
+    record = read_study(study, config, folder)
+    assert record.finished == 8
+    pruned = [trial for trial in record.trials if trial.state == "pruned"]
+    assert pruned
+    for trial in pruned:
+        # Of three epochs one was trained, and nothing is kept.
+        assert trial.progress["epoch"] == 1
+        assert not trial_folder(folder, trial.number).exists()
+    for trial in record.trials:
+        assert [rung.rung for rung in trial.rungs] == [0.3]
