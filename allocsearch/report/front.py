@@ -149,7 +149,8 @@ def front_of(
         signs = _signs(objectives)
         turned = Spread(spread.covariance * np.outer(signs, signs), spread.freedom)
         counts = np.array([group.count for group in groups])
-        probabilities = [*map(float, front_probability(cost, counts, turned))]
+        known = [group.allocation for group in groups]
+        probabilities = [*map(float, front_probability(cost, counts, turned, known))]
         told = losses(np.concatenate([group.values for group in groups]), objectives)
         volume = front_volume(cost, counts, turned, told.max(axis=0), told.min(axis=0))
     candidates = tuple(

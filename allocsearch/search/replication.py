@@ -61,7 +61,8 @@ def least_certain(
         uncertain = moocore.is_nondominated(losses, keep_weakly=True).astype(float)
     else:
         counts = np.array([group.count for group in groups])
-        probability = front_probability(losses, counts, spread, seed=seed)
+        known = [group.allocation for group in groups]
+        probability = front_probability(losses, counts, spread, known, seed=seed)
         uncertain = np.minimum(probability, 1 - probability)
     ranked: Sequence[tuple[int, float, Allocation]] = [
         (len(trained.get(group.allocation, ())) - group.count, -float(doubt), group.allocation)

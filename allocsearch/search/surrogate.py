@@ -25,7 +25,7 @@ _NEGLIGIBLE = 0.02
 # Prior ranges, log-uniform: the length scale in standard deviations of the coordinates, the
 # variances of the smooth part, of the residual and, where no replicate tells it, of the noise as
 # shares of the variance of the values.
-_LENGTH, _SMOOTH, _RESIDUAL, _NOISE = (0.5, 8.0), (0.05, 8.0), (0.003, 1.0), (0.01, 1.0)
+_LENGTH, _SMOOTH, _RESIDUAL, _NOISE = (0.5, 8.0), (0.05, 8.0), (0.02, 1.0), (0.01, 1.0)
 # So short that every allocation has a residual of its own.
 _OWN = 1e-4
 _JITTER = 1e-8
@@ -110,6 +110,7 @@ class Surrogate:
         single: Sequence[Allocation],
         draws: int,
         rng: np.random.Generator,
+        correlation: Floats | None = None,
     ) -> tuple[Floats, Floats]:
         """Draws of the true means.
 
@@ -119,6 +120,7 @@ class Surrogate:
                 there are any, `joint` has all that were trained.
             draws: How many.
             rng: Source of the draws.
+            correlation: Of the objectives' errors at one of `joint`, `(m, m)`; none by default.
 
         Returns:
             `(draws, len(joint), m)` and `(draws, len(single), m)`.
@@ -133,6 +135,9 @@ class Surrogate:
         m = len(self.components)
         drawn = np.empty((draws, len(joint), m))
         others = np.empty((draws, len(single), m))
+        normal = rng.standard_normal((draws, len(joint), m))
+        if correlation is not None:
+            normal = normal @ _root(correlation)
         for j, components in enumerate(self.components):
             order = rng.permutation(draws)
             ends = np.floor(np.cumsum([w for w, _ in components]) * draws + rng.uniform())
@@ -144,7 +149,7 @@ class Surrogate:
                     continue
                 mean, covariance = model.predict(inner, return_cov=True)
                 root = _root(covariance)
-                values = mean + rng.standard_normal((len(rows), len(mean))) @ root.T
+                values = mean + normal[rows, :, j] @ root
                 drawn[rows, :, j] = values
                 if len(outer):
                     given = _regressor(model.kernel_, _JITTER).fit(inner, values.T)
@@ -157,9 +162,9 @@ class Surrogate:
 
 
 def _root(covariance: Floats) -> Floats:
-    """A matrix whose product with its transpose is the covariance."""
+    """The symmetric root, which keeps what is drawn for one allocation with that allocation."""
     values, vectors = np.linalg.eigh(covariance)
-    root: Floats = vectors * np.sqrt(values.clip(min=0))
+    root: Floats = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
     return root
 
 

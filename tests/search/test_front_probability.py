@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from allocsearch.allocation import Lattice
 from allocsearch.search.front_probability import front_probability, front_volume
 from allocsearch.search.replicates import Spread
+from allocsearch.search.surrogate import log_ratio_coordinates
 
 DRAWS = 20_000
 # Four standard errors of a share of so many draws.
@@ -103,6 +105,64 @@ def test_the_same_seed_gives_the_same():
     )
     assert first.tolist() == again.tolist()
     assert first.tolist() != other.tolist()
+
+
+LATTICE = list(Lattice(44, 3, 4, 4))
+
+
+def _study(seed, trainings=25):
+    """Allocations with smooth means and one training each: probabilities, and the truth."""
+    rng = np.random.default_rng(seed)
+    points = log_ratio_coordinates(LATTICE, 3)
+    means = np.cos(points @ rng.normal(size=(2, 6)) + rng.uniform(0, 6, 6)) @ rng.normal(
+        size=(6, 2)
+    )
+    chosen = rng.permutation(len(LATTICE))[:trainings]
+    covariance = np.array([[0.09, 0.05], [0.05, 0.09]]) * means.var()
+    noise = rng.multivariate_normal(np.zeros(2), covariance, trainings)
+    losses, spread = means[chosen] + noise, Spread(covariance, 20)
+    known = [LATTICE[i] for i in chosen]
+    found, flat = (
+        front_probability(losses, np.ones(trainings, int), spread, given, draws=400, seed=seed)
+        for given in (known, ())
+    )
+    better = (means[chosen][:, None] < means[chosen][None]).all(axis=-1)
+    return found, flat, ~better.any(axis=0)
+
+
+def test_probabilities_given_a_regression_are_calibrated_and_sharper():
+    found, flat, truth = map(np.concatenate, zip(*map(_study, range(30)), strict=True))
+    for low, high in [(0.0, 0.2), (0.2, 0.6), (0.6, 1.01)]:
+        inside = (found >= low) & (found < high)
+        assert inside.sum() > 40
+        assert truth[inside].mean() == pytest.approx(found[inside].mean(), abs=0.1)
+    assert ((found - truth) ** 2).mean() < 0.95 * ((flat - truth) ** 2).mean()
+
+
+def test_without_known_allocations_or_with_few_the_prior_is_flat():
+    losses = np.random.default_rng(0).normal(size=(6, 2))
+    spread, ones = _spread(0.3, 0.3), np.ones(6, int)
+    flat = front_probability(losses, ones, spread).tolist()
+    known = LATTICE[:6]
+    assert front_probability(losses, ones, spread, [*known[:5], None]).tolist() == flat
+    assert front_probability(losses, ones, spread, known).tolist() != flat
+    few = front_probability(losses[:4], ones[:4], spread).tolist()
+    assert front_probability(losses[:4], ones[:4], spread, known[:4]).tolist() == few
+
+
+def test_exact_means_leave_no_doubt_of_a_regression():
+    losses = np.random.default_rng(1).normal(size=(12, 2))
+    found = front_probability(losses, np.ones(12, int), _spread(0.0, 0.0), LATTICE[:12])
+    dominated = [any((a < b).all() for a in losses) for b in losses]
+    assert found == pytest.approx([float(not each) for each in dominated], abs=0.02)
+
+
+def test_units_do_not_matter_to_a_regression():
+    losses = np.random.default_rng(2).normal(size=(12, 2))
+    scale = np.array([100.0, 0.01])
+    one = front_probability(losses, np.ones(12, int), _spread(0.3, 0.3), LATTICE[:12])
+    other = front_probability(losses * scale, np.ones(12, int), _spread(30.0, 0.003), LATTICE[:12])
+    assert one == pytest.approx(other, abs=0.01)
 
 
 def _volume(losses, spread=None, counts=None, **options):
