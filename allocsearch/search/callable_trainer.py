@@ -82,8 +82,7 @@ class CallableTrainer:
 
     def _outcome(self, index: int, task: Task, hooks: Hooks) -> Result | Exception:
         task.folder.mkdir(parents=True, exist_ok=True)
-        rungs = self._config.early_stopping.measured
-        report = Report(task.folder, ForeignReports(index, rungs, self._wanted, hooks))
+        report = Report(task.folder, ForeignReports(index, self._wanted, hooks))
         failure: Exception | None = None
         found: object = None
         try:

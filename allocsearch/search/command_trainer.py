@@ -81,7 +81,7 @@ class CommandTrainer:
             left.unlink(missing_ok=True)
         command = self._command(task, folder, out, reports)
         log = folder / LOG_NAME
-        taker = ForeignReports(index, self._config.early_stopping.measured, self._wanted, hooks)
+        taker = ForeignReports(index, self._wanted, hooks)
         lines = ReportLines(reports)
         limit = self._config.trainer.time_limit
         deadline = None if limit is None else time.monotonic() + limit

@@ -67,8 +67,8 @@ def evaluate(
 
     Raises:
         InputError: If the study has a foreign trainer or no OOD test set, data is missing or not
-            that of the search, no score can be chosen, other picks were evaluated on the same test sets and not
-            `again`, or another evaluation of the run is going on.
+            that of the search, no score can be chosen, other picks were evaluated on the same test
+            sets and not `again`, or another evaluation of the run is going on.
     """
     folder, config = record.folder, record.config
     _check_possible(record)

@@ -18,13 +18,11 @@ class ForeignReports:
 
     Attributes:
         index: The index of its task.
-        rungs: Shares of the training at which it is judged, ascending.
         wanted: The metrics of the objectives.
-        hooks: Who is told.
+        hooks: Who is told, and at which rungs.
     """
 
     index: int
-    rungs: Sequence[float]
     wanted: Sequence[str]
     hooks: Hooks
     _passed: int = field(default=0, init=False)
@@ -52,7 +50,7 @@ class ForeignReports:
         if metrics is None:
             return
         found = checked_metrics(metrics, self.wanted)
-        reached = sum(rung <= share + _ROUNDING for rung in self.rungs)
+        reached = sum(rung <= share + _ROUNDING for rung in self.hooks.rungs)
         if reached > self._passed and share < 1 - _ROUNDING:
             self._passed = reached
-            self.hooks.rung(self.index, self.rungs[reached - 1], found)
+            self.hooks.rung(self.index, self.hooks.rungs[reached - 1], found)

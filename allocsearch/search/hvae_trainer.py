@@ -43,7 +43,7 @@ class HVAETrainer:
             config.evaluation,
             progress,
             hooks.check,
-            config.early_stopping.measured,
+            hooks.rungs,
             hooks.rung,
         ):
             if isinstance(outcome, Outcome):

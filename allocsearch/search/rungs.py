@@ -94,6 +94,29 @@ def calibrate(
     )
 
 
+def rungs_to_measure(
+    trials: Iterable[TrialRecord], objectives: Sequence[Objective], section: EarlyStoppingSection
+) -> tuple[float, ...]:
+    """The rungs at which a trial is worth its measurement.
+
+    None where early stopping is off; and with `auto` none whose calibration is contradicted, for
+    good: it gets no further trials.
+
+    Args:
+        trials: Those of the study.
+        objectives: The objectives, in the order of the values.
+        section: Early stopping of the study.
+    """
+    if section.mode != "auto":
+        return () if section.mode == "off" else section.rungs
+    known = tuple(trials)
+    return tuple(
+        rung
+        for rung in section.rungs
+        if calibrate(known, objectives, rung, section).verdict != "contradicted"
+    )
+
+
 def _verdict(
     trials: Sequence[TrialRecord],
     rung: float,

@@ -219,7 +219,7 @@ def _components(
     parameters = _hyper_parameters(noise)
     likelihoods = []
     for length, smooth, residual, variance in parameters:
-        weighed.set_params(alpha=variance / counts + _JITTER)
+        weighed.alpha = variance / counts + _JITTER
         theta = np.log([smooth, length, residual])
         likelihoods.append(weighed.log_marginal_likelihood(theta, clone_kernel=False))
     best = np.argsort(likelihoods)[::-1][:_KEPT]

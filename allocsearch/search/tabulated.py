@@ -40,11 +40,10 @@ class TabulatedObjective:
         rows: One row for each training and rung: `allocation`, `seed`, `rung` (1 for the end of
             the training), `epochs`, `seconds` and `measuring` (seconds of the training up to the
             rung and of the measurement there), and the metrics.
-        rungs: Those that are reported, each of them in the table.
         seed: Of the draws.
 
     Raises:
-        ValueError: If an allocation has no row for a rung or for the end of a training.
+        ValueError: If an allocation has no row for the end of a training.
 
     Attributes:
         together: One task at a time.
@@ -53,9 +52,8 @@ class TabulatedObjective:
 
     together = 1
 
-    def __init__(self, rows: pd.DataFrame, rungs: Sequence[float] = (), *, seed: int) -> None:
+    def __init__(self, rows: pd.DataFrame, *, seed: int) -> None:
         self.answers: list[Answer] = []
-        self._rungs = (*rungs, 1.0)
         self._rng = np.random.default_rng(seed)
         self._left: dict[str, list[int]] = {}
         metrics = [name for name in rows.columns if name not in _KEYS]
@@ -68,9 +66,8 @@ class TabulatedObjective:
         self._seeds: dict[str, list[int]] = {}
         for allocation, seed in sorted({key[:2] for key in self._metrics}):
             self._seeds.setdefault(allocation, []).append(seed)
-            for rung in self._rungs:
-                if (allocation, seed, rung) not in self._metrics:
-                    raise ValueError(f"{allocation}, seed {seed}: no row for the rung {rung}")
+            if (allocation, seed, 1.0) not in self._metrics:
+                raise ValueError(f"{allocation}, seed {seed}: no row for the end of the training")
         ends = rows[rows["rung"] == 1.0]
         # Medians: what else ran on the machine is no part of the cost.
         measuring = float(ends["measuring"].median() / ends["seconds"].median())
@@ -78,7 +75,11 @@ class TabulatedObjective:
         self._measuring = measuring / (1 + measuring)
 
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:
-        """Answer tasks; see `Trainer`."""
+        """Answer tasks; see `Trainer`.
+
+        Raises:
+            KeyError: If the table has no such allocation or rung.
+        """
         for index, task in enumerate(tasks):
             hooks.check()
             yield index, self._answer(index, task, hooks)
@@ -86,7 +87,7 @@ class TabulatedObjective:
     def _answer(self, index: int, task: Task, hooks: Hooks) -> Result | PrunedError:
         seed = self._next_seed(str(task.allocation))
         cost = 0.0
-        for rung in self._rungs:
+        for rung in (*hooks.rungs, 1.0):
             cost += self._measuring
             metrics = self._metrics[str(task.allocation), seed, rung]
             if rung == 1.0:

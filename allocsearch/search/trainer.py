@@ -51,13 +51,15 @@ class Hooks:
     """What a trainer calls while it works; tasks are named by their index.
 
     Attributes:
-        progress: With what is known of the training: `epoch`, `epochs`, `elbo`.
-        rung: At every rung of the study, in order, with the share of the training that is done and
-            the metrics there. Raises PrunedError where the rung stops the training.
+        progress: With what is known of the training: `epoch`, `epochs`, `elbo`, `progress`.
+        rungs: Shares of the training, ascending, at which `rung` is to be called.
+        rung: Called with the share of the training that is done and the metrics there. Raises
+            PrunedError where the rung stops the training.
         check: Called often. What it raises ends the work of all tasks.
     """
 
     progress: Callable[[int, Mapping[str, float]], None] = lambda index, progress: None
+    rungs: Sequence[float] = ()
     rung: Callable[[int, float, Mapping[str, float]], None] = lambda index, rung, metrics: None
     check: Callable[[], None] = lambda: None
 

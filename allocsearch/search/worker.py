@@ -32,7 +32,7 @@ from allocsearch.search.records import (
     SEED,
     read_trial,
 )
-from allocsearch.search.rungs import calibrate, judge
+from allocsearch.search.rungs import calibrate, judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
 from allocsearch.search.storage import open_study
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
@@ -104,10 +104,15 @@ def run_trials(
     def at_rung(index: int, rung: float, metrics: Mapping[str, float]) -> None:
         _judge(study, trials[index][0], config, rung, metrics)
 
+    def report(index: int, progress: Mapping[str, float]) -> None:
+        reporters[index](progress)
+
     left = [trial for trial, _ in trials]
     try:
         check()
-        hooks = Hooks(lambda index, progress: reporters[index](progress), at_rung, check)
+        known = map(read_trial, study.get_trials(deepcopy=False))
+        rungs = rungs_to_measure(known, config.study.parsed_objectives, config.early_stopping)
+        hooks = Hooks(report, rungs, at_rung, check)
         for index, result in trainer.run(tasks, hooks):
             trial = trials[index][0]
             if isinstance(result, Result):
@@ -128,9 +133,10 @@ def _progress_reporter(trial: optuna.Trial) -> Callable[[Mapping[str, float]], N
 
     def report(progress: Mapping[str, float]) -> None:
         nonlocal reported
-        if time.monotonic() - reported >= _REPORT_EVERY or progress.get("epoch") == progress.get(
-            "epochs"
-        ):
+        ended = progress.get("progress") == 1 or (
+            "epoch" in progress and progress["epoch"] == progress.get("epochs")
+        )
+        if ended or time.monotonic() - reported >= _REPORT_EVERY:
             trial.set_user_attr(PROGRESS, dict(progress))
             reported = time.monotonic()
 

@@ -80,6 +80,7 @@ def test_reports_reach_progress_and_rungs(run):
     shown, heard = [], []
     hooks = Hooks(
         progress=lambda index, found: shown.append(dict(found)),
+        rungs=(0.25, 0.7),
         rung=lambda index, rung, metrics: heard.append((rung, dict(metrics))),
     )
     source = """
@@ -88,7 +89,7 @@ def train(allocation, config, seed, report):
         report(epoch / 4, {"good": epoch}, loss=10 - epoch)
     return {"good": 9}
 """
-    run(source, hooks, mode="auto", rungs=[0.25, 0.7])
+    run(source, hooks)
     assert heard == [(0.25, {"good": 1.0}), (0.7, {"good": 3.0})]
     assert shown[0] == {"progress": 0.25, "loss": 9.0}
     assert len(shown) == 4
@@ -114,7 +115,7 @@ def test_a_rung_ends_the_training_even_of_those_that_swallow_it(run, source):
     def rung(*_):
         raise PrunedError("not among the best")
 
-    found = run(source, Hooks(rung=rung), mode="forced")
+    found = run(source, Hooks(rungs=(0.25,), rung=rung))
     assert isinstance(found, PrunedError)
 
 

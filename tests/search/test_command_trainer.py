@@ -174,9 +174,10 @@ def test_reports_reach_the_rungs(run):
     heard, shown = [], []
     hooks = Hooks(
         progress=lambda index, found: shown.append(found),
+        rungs=(0.25, 0.5),
         rung=lambda index, rung, metrics: heard.append((rung, dict(metrics))),
     )
-    found, _ = run(shell(REPORTING, "{reports}"), hooks, mode="auto", rungs=[0.25, 0.5])
+    found, _ = run(shell(REPORTING, "{reports}"), hooks)
     assert found.metrics == {"good": 1.0}
     assert heard == [(0.25, {"good": 0.25}), (0.5, {"good": 0.6})]
     assert shown == [{"progress": share, "loss": 3.0} for share in (0.1, 0.25, 0.6)]
@@ -199,7 +200,7 @@ echo '{"progress": 0.3, "metrics": {"good": 0}}' > $2
 setsid sleep 1000 &
 sleep 1001
 """
-    found, _ = run(shell(script, "{reports}"), Hooks(rung=rung), mode="forced")
+    found, _ = run(shell(script, "{reports}"), Hooks(rungs=(0.25,), rung=rung))
     assert isinstance(found, PrunedError)
     assert str(found) == "not among the best at 0.25"
 

@@ -12,9 +12,11 @@ from allocsearch.search.trainer import Hooks, PrunedError
 class Heard:
     """What the hooks are told."""
 
-    def __init__(self, stop_at=None):
+    def __init__(self, stop_at=None, rungs=(0.25, 0.5)):
         self.progress, self.rungs, self.stop_at = [], [], stop_at
-        self.hooks = Hooks(lambda index, found: self.progress.append((index, found)), self.rung)
+        self.hooks = Hooks(
+            lambda index, found: self.progress.append((index, found)), rungs, self.rung
+        )
 
     def rung(self, index, rung, metrics):
         self.rungs.append((index, rung, dict(metrics)))
@@ -22,8 +24,8 @@ class Heard:
             raise PrunedError("not among the best")
 
 
-def reports(heard, rungs=(0.25, 0.5)):
-    return ForeignReports(3, rungs, ("a",), heard.hooks)
+def reports(heard):
+    return ForeignReports(3, ("a",), heard.hooks)
 
 
 def test_progress_is_passed_on_with_what_else_there_is():
@@ -54,8 +56,8 @@ def test_of_several_rungs_at_once_the_last_counts_and_none_at_the_end():
 @given(st.integers(1, 200), st.integers(1, 199))
 def test_shares_that_are_added_up_reach_their_rung(steps, wanted):
     wanted = min(wanted, steps - 1)
-    heard, share = Heard(), 0.0
-    taker = reports(heard, (wanted / steps,) if wanted else (1e-6,))
+    heard, share = Heard(rungs=(wanted / steps,) if wanted else (1e-6,)), 0.0
+    taker = reports(heard)
     for _ in range(wanted or 1):
         share += 1 / steps
     taker.take(min(share, 1.0), {"a": 1.0}, {})

@@ -194,8 +194,8 @@ class Staircase:
 
     together = 1
 
-    def __init__(self, rungs, useful):
-        self.rungs, self.useful = rungs, useful
+    def __init__(self, useful):
+        self.useful = useful
         self.begun = 0
 
     def run(self, tasks, hooks):
@@ -203,7 +203,7 @@ class Staircase:
             self.begun += 1
             bottom = float(task.allocation.dims[0])
             shuffled = (self.begun * 7919) % 1013
-            for rung in self.rungs:
+            for rung in hooks.rungs:
                 try:
                     hooks.rung(index, rung, {"retention": bottom if self.useful else shuffled})
                 except PrunedError as pruned:
@@ -219,7 +219,7 @@ def staircase(begin, mode, *, useful=True, trials=40):
         search_space={"budget": 60},
         early_stopping={"mode": mode},
     )
-    work(study, config, folder, Staircase(config.early_stopping.measured, useful))
+    work(study, config, folder, Staircase(useful))
     return read_study(study, config, folder)
 
 
@@ -241,7 +241,10 @@ def test_a_rung_that_proves_itself_stops_the_worse(begin):
 def test_a_useless_rung_is_measured_and_stops_nothing(begin):
     record = staircase(begin, "auto", useful=False)
     assert [trial.state for trial in record.trials] == ["complete"] * 40
-    assert all([rung.rung for rung in trial.rungs] == [0.25, 0.5] for trial in record.trials)
+    # Once it is contradicted it is not even measured.
+    measured = [[rung.rung for rung in trial.rungs] for trial in record.trials]
+    assert measured[:8] == [[0.25, 0.5]] * 8
+    assert measured[-1] == []
     assert not any(rung.judged for trial in record.trials for rung in trial.rungs)
 
 
@@ -263,7 +266,7 @@ def test_a_replicate_is_trained_to_the_end(begin):
         search_space={"kind": "table", "allocations": ["8-4", "4-8"]},
         early_stopping={"mode": "forced"},
     )
-    work(study, config, folder, Staircase(config.early_stopping.measured, useful=False))
+    work(study, config, folder, Staircase(useful=False))
     for trial in read_study(study, config, folder).trials:
         assert trial.replicate == 0 or trial.state == "complete"
         assert all(rung.judged == (trial.replicate == 0) for rung in trial.rungs)
