@@ -347,7 +347,7 @@ def train(
 def _train_foreign(exported: ExportedAllocation, trainer: TrainerSection, folder: Path) -> None:
     """Train an exported allocation by the function or program of the user."""
     from allocsearch.report.repetition import repetition_lines
-    from allocsearch.search.foreign_retraining import retrain_foreign
+    from allocsearch.search.foreign.retraining import retrain_foreign
 
     console = Console()
     with console.status(f"training {exported.allocation}") as state:

@@ -20,11 +20,11 @@ def build_trainer(config: StudyConfig, wanted: Sequence[str] | None = None) -> T
     """
     # Each kind brings libraries that the others do without.
     if config.trainer.kind == "callable":
-        from allocsearch.search.callable_trainer import CallableTrainer
+        from allocsearch.search.foreign.callable_trainer import CallableTrainer
 
         return CallableTrainer(config, wanted)
     if config.trainer.kind == "command":
-        from allocsearch.search.command_trainer import CommandTrainer
+        from allocsearch.search.foreign.command_trainer import CommandTrainer
 
         return CommandTrainer(config, wanted)
     from allocsearch.search.hvae_trainer import HVAETrainer

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from allocsearch.config import InputError, StudyConfig, filled, hvae_oodd_config
-from allocsearch.search.foreign_metrics import MetricsError, checked_metrics
-from allocsearch.search.foreign_reports import ForeignReports
-from allocsearch.search.foreign_result import kept_result
-from allocsearch.search.guarded_program import GuardedProgram, ProgramError
-from allocsearch.search.report_lines import ReportLines
+from allocsearch.search.foreign.checked_metrics import MetricsError, checked_metrics
+from allocsearch.search.foreign.guarded_program import GuardedProgram, ProgramError
+from allocsearch.search.foreign.kept_result import kept_result
+from allocsearch.search.foreign.report_lines import ReportLines
+from allocsearch.search.foreign.reports import ForeignReports
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from allocsearch.search import process_guard
+from allocsearch.search.foreign import process_guard
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from allocsearch.search import report_lines
-from allocsearch.search.report_lines import ReportLines
+from allocsearch.search.foreign import report_lines
+from allocsearch.search.foreign.report_lines import ReportLines
 
 
 def test_each_line_is_given_once_when_it_is_complete(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from allocsearch.search.foreign_metrics import MetricsError, checked_metrics
+from allocsearch.search.foreign.checked_metrics import MetricsError, checked_metrics
 from allocsearch.search.trainer import Hooks
 
 # Shares are sums and quotients of floating-point numbers.

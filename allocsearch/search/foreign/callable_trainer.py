@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from allocsearch.config import StudyConfig
-from allocsearch.search.foreign_function import load_function
-from allocsearch.search.foreign_metrics import MetricsError, checked_metrics
-from allocsearch.search.foreign_reports import ForeignReports
-from allocsearch.search.foreign_result import kept_result
+from allocsearch.search.foreign.checked_metrics import MetricsError, checked_metrics
+from allocsearch.search.foreign.function import load_function
+from allocsearch.search.foreign.kept_result import kept_result
+from allocsearch.search.foreign.reports import ForeignReports
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from allocsearch.search.foreign_metrics import MetricsError, checked_metrics
+from allocsearch.search.foreign.checked_metrics import MetricsError, checked_metrics
 
 
 def test_numbers_of_all_kinds_become_floats():

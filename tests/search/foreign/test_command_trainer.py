@@ -10,9 +10,9 @@ import pytest
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.command_trainer import CommandTrainer
-from allocsearch.search.foreign_metrics import MetricsError
-from allocsearch.search.guarded_program import ProgramError
+from allocsearch.search.foreign.checked_metrics import MetricsError
+from allocsearch.search.foreign.command_trainer import CommandTrainer
+from allocsearch.search.foreign.guarded_program import ProgramError
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 

@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from allocsearch.search.guarded_program import GuardedProgram, ProgramError
+from allocsearch.search.foreign.guarded_program import GuardedProgram, ProgramError
 
 # Leaves the session and the parent behind, as a daemon does.
 DAEMON = """
@@ -115,7 +115,7 @@ def test_a_killed_owner_leaves_nothing(tmp_path, family, wait_for):
     """The process that holds the guard is killed outright, as by the system out of memory."""
     script = f"""
 from pathlib import Path
-from allocsearch.search.guarded_program import GuardedProgram
+from allocsearch.search.foreign.guarded_program import GuardedProgram
 folder = Path({str(tmp_path)!r})
 command = ["sh", "-c", "setsid sleep 1000 & touch ready; exec sleep 1001"]
 with GuardedProgram(command, folder / "log.txt", 0.2) as program:

@@ -8,7 +8,7 @@ import pytest
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.callable_trainer import CallableTrainer
+from allocsearch.search.foreign.callable_trainer import CallableTrainer
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 _names = (f"trainer_of_a_test_{number}" for number in itertools.count())

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocsearch.search.foreign_metrics import MetricsError
-from allocsearch.search.foreign_reports import ForeignReports
+from allocsearch.search.foreign.checked_metrics import MetricsError
+from allocsearch.search.foreign.reports import ForeignReports
 from allocsearch.search.trainer import Hooks, PrunedError
 
 
