@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -28,9 +28,7 @@ from allocsearch.spaces import Space
 START = 6
 # A space of more allocations is sampled.
 _ALL, _SAMPLE, _NEIGHBOURS = 2000, 1000, 20
-_DRAWS = 32
-# By so much of its range the reference point is worse than the worst measured objective.
-_MARGIN = 0.1
+_DRAWS = 64
 # Of the allocations, those this near to the farthest from all others are as good as it.
 _FAR = 0.8
 
@@ -100,7 +98,8 @@ def propose_allocation(
         An allocation that no trial has been given; if there is none, any.
     """
     rng = np.random.default_rng(seed)
-    begun = [(trial, found) for trial in trials if (found := _allocation(trial, space))]
+    names = parameters(space).keys()
+    begun = [(trial, found) for trial in trials if (found := _allocation(trial, space, names))]
     given = {allocation for _, allocation in begun}
     signs = np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions])
     records = [
@@ -132,18 +131,17 @@ def propose_allocation(
         0 if spread is None else spread.freedom,
     )
     drawn, each = surrogate.draw([*trained, *pending], others, _DRAWS, rng)
-    reference = (losses / scale).max(axis=0) + _MARGIN
-    gain = expected_improvement(drawn, each, reference)
+    gain = expected_improvement(drawn, each, (losses / scale).max(axis=0))
     return others[int(rng.choice(np.flatnonzero(gain >= gain.max())))]
 
 
-def _allocation(trial: FrozenTrial, space: Space) -> Allocation | None:
+def _allocation(trial: FrozenTrial, space: Space, names: Collection[str]) -> Allocation | None:
     """What a trial has been given; None as long as that is open."""
     recorded = read_trial(trial).allocation
     if recorded is not None:
         return recorded
     params = {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
-    return decode(space, params) if params.keys() >= parameters(space).keys() else None
+    return decode(space, params) if params.keys() >= set(names) else None
 
 
 def _candidates(

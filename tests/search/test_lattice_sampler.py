@@ -42,13 +42,13 @@ def values(allocation: Allocation) -> list[float]:
 
 
 def test_every_training_is_of_another_allocation(tmp_path: Path) -> None:
-    config = config_of(20)
+    config = config_of(12)
     space = build_space(config.search_space)
     study = optuna.create_study(directions=DIRECTIONS)
     fill(study, config, space)
     while (trial := claim(study, config, space, "worker", tmp_path)) is not None:
         study.tell(trial, values(space.suggest(trial)))
-    assert len({t.user_attrs[ALLOCATION] for t in study.trials}) == 20
+    assert len({t.user_attrs[ALLOCATION] for t in study.trials}) == 12
     assert study.trials[0].user_attrs[ALLOCATION] == "4-4-4"
     assert {t.user_attrs[REPLICATE] for t in study.trials} == {0}
 
@@ -71,7 +71,7 @@ def test_the_first_trials_are_far_from_each_other(tmp_path: Path) -> None:
     assert least_distance("lattice_gp") > 2 * least_distance("random")
 
 
-def test_it_finds_the_optimum_of_one_objective(tmp_path: Path) -> None:
+def test_it_finds_the_optimum_of_one_objective() -> None:
     space = build_space(SearchSpaceSection(budget=60, step=2))
     target = log_ratio_coordinates([Allocation((40, 14, 6))], 3)
 
@@ -90,26 +90,26 @@ def test_it_finds_the_optimum_of_one_objective(tmp_path: Path) -> None:
     assert min(found) < 0.02
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3, 5])
+@pytest.mark.parametrize("objectives", [2, 3, 5])
 def test_any_number_of_objectives(objectives: int) -> None:
     space = build_space(SearchSpaceSection(budget=12))
     study = optuna.create_study(directions=["minimize"] * objectives)
     found = set()
-    for number in range(START + 4):
+    for number in range(START + 2):
         study.sampler = LatticeGPSampler(space, number)
         trial = study.ask()
         dims = space.suggest(trial).dims
         found.add(dims)
         study.tell(trial, [float((dims[i % 3] - i) ** 2) for i in range(objectives)])
-    assert len(found) == START + 4
+    assert len(found) == START + 2
 
 
 def test_what_runs_or_failed_is_not_proposed(tmp_path: Path) -> None:
-    config = config_of(40, budget=8)
+    config = config_of(20, budget=6)
     space = build_space(config.search_space)
     study = optuna.create_study(directions=DIRECTIONS)
     fill(study, config, space)
-    for number in range(21):
+    for number in range(10):
         trial = claim(study, config, space, f"worker {number}", tmp_path)
         assert trial is not None
         allocation = space.suggest(trial)
@@ -117,39 +117,40 @@ def test_what_runs_or_failed_is_not_proposed(tmp_path: Path) -> None:
             study.tell(trial, values(allocation))
         elif number % 3 == 1:
             study.tell(trial, state=TrialState.FAIL)
-    assert len({t.user_attrs[ALLOCATION] for t in study.trials[:21]}) == space.size == 21
+    assert len({t.user_attrs[ALLOCATION] for t in study.trials[:10]}) == space.size == 10
     # All have been trained or run: the next are replicates.
     trial = claim(study, config, space, "worker", tmp_path)
     assert trial is not None
     assert trial.user_attrs[REPLICATE] == 1
 
 
-def test_a_population_gets_different_allocations_near_the_optimum() -> None:
+def test_a_population_gets_different_allocations() -> None:
     space = build_space(SearchSpaceSection(budget=60, step=4))
     study = optuna.create_study(directions=DIRECTIONS)
-    for number in range(10):
+    for number in range(START):
         study.sampler = LatticeGPSampler(space, number)
         trial = study.ask()
         study.tell(trial, values(space.suggest(trial)))
-    alone = {propose_allocation(study.trials, space, study.directions, seed) for seed in range(4)}
     together = []
-    for number in range(4):
+    for number in range(3):
         study.sampler = LatticeGPSampler(space, number)
         together.append(space.suggest(study.ask()))
-    assert len(set(together)) == 4 > len(alone)
+    alone = propose_allocation(study.trials[:START], space, study.directions, 0)
+    assert together[0] == alone
+    assert len(set(together)) == 3
 
 
 def test_a_proposal_follows_from_seed_and_history() -> None:
     space = build_space(SearchSpaceSection(budget=40))
     study = optuna.create_study(directions=DIRECTIONS)
-    for number in range(9):
+    for number in range(START):
         study.sampler = LatticeGPSampler(space, number)
         trial = study.ask()
         study.tell(trial, values(space.suggest(trial)))
     trials, directions = study.trials, study.directions
     proposed = [propose_allocation(trials, space, directions, seed) for seed in (1, 1)]
     assert proposed[0] == proposed[1]
-    assert len({propose_allocation(trials, space, directions, seed) for seed in range(8)}) > 1
+    assert len({propose_allocation(trials, space, directions, seed) for seed in range(4)}) > 1
 
 
 @pytest.mark.parametrize("value", [float("inf"), 0.0])
@@ -157,12 +158,13 @@ def test_trials_without_use_do_not_stop_it(value: float) -> None:
     """Infinite or constant values."""
     space = build_space(SearchSpaceSection(budget=12))
     study = optuna.create_study(directions=DIRECTIONS)
-    for number in range(12):
+    for number in range(START + 2):
         study.sampler = LatticeGPSampler(space, number)
         trial = study.ask()
         space.suggest(trial)
         study.tell(trial, [value, 1.0])
-    assert len({str(space.suggest(optuna.trial.FixedTrial(t.params))) for t in study.trials}) == 12
+    found = {space.suggest(optuna.trial.FixedTrial(trial.params)) for trial in study.trials}
+    assert len(found) == START + 2
 
 
 def test_a_space_too_large_to_list_is_searched() -> None:
