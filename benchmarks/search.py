@@ -17,6 +17,7 @@ import importlib.util
 import json
 import multiprocessing
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ import pandas as pd
 import torch
 from lattices import KINDS, ROOT, TABLES
 from numpy.typing import NDArray
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from scipy.stats import bootstrap
 
@@ -103,6 +105,7 @@ def prepared(kind: str, folder: Path) -> Truth:
     """Loaded once in each process."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)
     return Truth.read(kind, folder)
 
 

@@ -34,7 +34,7 @@ class StudySection(Section):
         BeforeValidator(one_or_more),
         Field(min_length=1),
     ] = ("max:retention", "min:attenuation", "max:auroc")
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "lattice_gp"
     warm_start: Literal["none", "theory"] = "none"
     workers: Count = 1
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
