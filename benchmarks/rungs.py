@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.search.losses import losses
 from allocsearch.search.rank_correlation import rank_correlation
 from allocsearch.search.records import RungRecord, TrialRecord
 from allocsearch.search.rung_replay import replay
-from allocsearch.search.rungs import calibrate, losses
+from allocsearch.search.rungs import calibrate
 
 TABLES = Path(__file__).resolve().parent / "tables"
 OBJECTIVES = tuple(map(Objective.parse, ("max:retention", "min:attenuation", "max:auroc")))

@@ -39,7 +39,7 @@ from scipy.stats import bootstrap
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.data.splits import load_search_data
-from allocsearch.report.front import losses
+from allocsearch.search.losses import losses
 from allocsearch.search.predictor import predict_study
 from allocsearch.search.slots import fill
 from allocsearch.search.tabulated import Answer, TabulatedObjective

@@ -19,8 +19,9 @@ import plotly.graph_objects as go
 from allocsearch.config import Objective
 from allocsearch.report import theme
 from allocsearch.report.candidate_text import clipped_ends, probability_text
-from allocsearch.report.front import losses, non_dominated
+from allocsearch.report.front import non_dominated
 from allocsearch.report.labels import interval_text, metric_label
+from allocsearch.search.losses import losses
 
 _GROUPS = (
     ("dominated", theme.DOMINATED, 7, "circle", 0.75),

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.search.front_probability import Volume, front_probability, front_volume
+from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.replicates import Replicates, Spread, by_allocation, pooled_spread
 
@@ -65,25 +66,6 @@ class StudyFront:
     def repeated(self) -> int:
         """How many allocations have two trainings or more."""
         return sum(candidate.replicates.count > 1 for candidate in self.candidates)
-
-
-def losses(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:
-    """The values with signs such that smaller is better.
-
-    Args:
-        values: Objective values, `(n, m)`.
-        objectives: The m objectives, in the order of the columns.
-
-    Returns:
-        `(n, m)`, in the units of the objectives.
-    """
-    # Adding zero turns -0.0 into 0.0, so that equal values stay equal.
-    signs = _signs(objectives)
-    return np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs + 0.0
-
-
-def _signs(objectives: Sequence[Objective]) -> NDArray[np.float64]:
-    return np.array([-1.0 if o.direction == "maximize" else 1.0 for o in objectives])
 
 
 def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -146,8 +128,7 @@ def front_of(
     probabilities: list[float | None] = [None] * len(groups)
     volume = None
     if spread is not None and resample:
-        signs = _signs(objectives)
-        turned = Spread(spread.covariance * np.outer(signs, signs), spread.freedom)
+        turned = spread.turned(signs(objectives))
         counts = np.array([group.count for group in groups])
         known = [group.allocation for group in groups]
         probabilities = [*map(float, front_probability(cost, counts, turned, known))]

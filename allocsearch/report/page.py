@@ -32,7 +32,6 @@ from allocsearch.report.front import (
     certain_members,
     comparable,
     knee,
-    losses,
     study_front,
 )
 from allocsearch.report.labels import (
@@ -49,6 +48,7 @@ from allocsearch.report.score_choice import score_choice
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import export_command, front_text, progress_text
 from allocsearch.search.evaluations import read_evaluation, read_openings
+from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.storage import write_atomically
 

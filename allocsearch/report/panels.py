@@ -13,7 +13,7 @@ from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
 from allocsearch.report.early_stopping import at_rung, rung_frame
 from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
-from allocsearch.report.front import StudyFront, comparable, knee, losses, study_front
+from allocsearch.report.front import StudyFront, comparable, knee, study_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
 from allocsearch.report.proxy import proxy_check
@@ -27,6 +27,7 @@ from allocsearch.report.proxy_text import (
 )
 from allocsearch.report.rung_figures import rung_scatter
 from allocsearch.report.tables import allocations_frame, trials_frame
+from allocsearch.search.losses import losses
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 

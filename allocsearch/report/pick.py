@@ -15,9 +15,9 @@ from allocsearch.report.front import (
     comparable,
     front_of,
     knee,
-    losses,
     scaled_losses,
 )
+from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.replicates import Replicates, by_allocation, pooled_spread
 
@@ -144,7 +144,7 @@ def _best(
     measured = {group: mean for group, mean in means.items() if not math.isnan(mean)}
     if not measured:
         raise InputError(f"--pick {text}: no trial has a number for {metric}")
-    sign = -1.0 if objective.direction == "maximize" else 1.0
+    (sign,) = signs((objective,))
     return min(measured, key=lambda group: (sign * measured[group], group.trials[0].number))
 
 

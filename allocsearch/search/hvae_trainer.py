@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from allocsearch.config import StudyConfig
-from allocsearch.data.splits import SearchData, load_search_data
+from allocsearch.data.splits import load_search_data
 from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
 from allocsearch.search.resources import population_size
 from allocsearch.search.trainer import Hooks, Result, Task
@@ -17,15 +17,14 @@ class HVAETrainer:
 
     Args:
         config: The study.
-        data: The data of its search; loaded where it is not given.
 
     Raises:
         InputError: If data is missing or damaged.
     """
 
-    def __init__(self, config: StudyConfig, data: SearchData | None = None) -> None:
+    def __init__(self, config: StudyConfig) -> None:
         self._config = config
-        self._data = load_search_data(config.own_data) if data is None else data
+        self._data = load_search_data(config.own_data)
         self.together = population_size(config, self._data)
 
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:

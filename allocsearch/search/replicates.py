@@ -63,6 +63,10 @@ class Spread:
     covariance: NDArray[np.float64]
     freedom: int
 
+    def turned(self, signs: NDArray[np.float64]) -> Spread:
+        """That of the objectives times `signs`, `(m,)`, each -1 or 1."""
+        return Spread(self.covariance * np.outer(signs, signs), self.freedom)
+
     def errors(self, count: int) -> NDArray[np.float64]:
         """Standard error of each objective's mean over `count` trainings, `(m,)`."""
         errors: NDArray[np.float64] = np.sqrt(np.diag(self.covariance) / count)

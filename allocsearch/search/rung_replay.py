@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import moocore
 
 from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.search.losses import losses
 from allocsearch.search.records import RungRecord, TrialRecord
-from allocsearch.search.rungs import calibrate, judge, losses
+from allocsearch.search.rungs import judge, may_judge
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,7 @@ def replay(
     for trial in full:
         reached: list[RungRecord] = []
         for record in (record for record in trial.rungs if record.rung in rungs):
-            judged = (
-                section.mode == "forced"
-                or calibrate(ended, objectives, record.rung, section).trusted
-            )
+            judged = may_judge(ended, objectives, record.rung, section)
             reached.append(replace(record, judged=judged))
             if judged and not judge(ended, record.values, objectives, record.rung, section):
                 ended.append(replace(trial, state="pruned", values=(), rungs=tuple(reached)))

@@ -9,9 +9,10 @@ from typing import Literal
 
 import moocore
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.search.losses import losses
 from allocsearch.search.promotion import promoted
 from allocsearch.search.rank_correlation import RankCorrelation, rank_correlation
 from allocsearch.search.records import RungRecord, TrialRecord
@@ -107,13 +108,12 @@ def rungs_to_measure(
         objectives: The objectives, in the order of the values.
         section: Early stopping of the study.
     """
-    if section.mode != "auto":
-        return () if section.mode == "off" else section.rungs
     known = tuple(trials)
     return tuple(
         rung
-        for rung in section.rungs
-        if calibrate(known, objectives, rung, section).verdict != "contradicted"
+        for rung in section.measured
+        if section.mode == "forced"
+        or calibrate(known, objectives, rung, section).verdict != "contradicted"
     )
 
 
@@ -199,16 +199,21 @@ def _ranks(values: NDArray[np.float64], objectives: Sequence[Objective]) -> list
     return ranks.tolist()
 
 
-def losses(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:
-    """The values with signs such that smaller is better, `(n, m)`.
+def may_judge(
+    trials: Iterable[TrialRecord],
+    objectives: Sequence[Objective],
+    rung: float,
+    section: EarlyStoppingSection,
+) -> bool:
+    """Whether a rung may stop a trial: it is forced to, or its calibration is trusted.
 
     Args:
-        values: Values of the objectives, `(n, m)`.
-        objectives: The m objectives.
+        trials: The other trials of the study.
+        objectives: The objectives, in the order of the values.
+        rung: Share of the full training.
+        section: Early stopping of the study.
     """
-    signs = np.array([-1.0 if o.direction == "maximize" else 1.0 for o in objectives])
-    cost: NDArray[np.float64] = np.asarray(values, dtype=float).reshape(-1, len(signs)) * signs
-    return cost
+    return section.mode == "forced" or calibrate(trials, objectives, rung, section).trusted
 
 
 def judge(

@@ -32,7 +32,7 @@ from allocsearch.search.records import (
     SEED,
     read_trial,
 )
-from allocsearch.search.rungs import calibrate, judge, rungs_to_measure
+from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
 from allocsearch.search.storage import open_study
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
@@ -160,9 +160,7 @@ def _judge(
     ]
     section = config.early_stopping
     # Were only the lucky replicates of an allocation trained to the end, its mean would be biased.
-    judged = not trial.user_attrs[REPLICATE] and (
-        section.mode == "forced" or calibrate(others, objectives, rung, section).trusted
-    )
+    judged = not trial.user_attrs[REPLICATE] and may_judge(others, objectives, rung, section)
     known = trial.user_attrs.get(RUNGS, [])
     trial.set_user_attr(RUNGS, [*known, {"rung": rung, "values": values, "judged": judged}])
     if judged and not judge(others, values, objectives, rung, section):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocsearch.config import Objective
-from allocsearch.report.front import Candidate, knee, losses, non_dominated, pareto_front
+from allocsearch.report.front import Candidate, knee, non_dominated, pareto_front
 from allocsearch.search.records import TrialRecord
 from allocsearch.search.replicates import Replicates
 
@@ -41,11 +41,6 @@ def test_many_random_points_as_by_definition():
     mask = non_dominated(points)
     assert mask.tolist() == _brute_force(points)
     assert 0 < mask.sum() < 400
-
-
-def test_losses_flip_what_is_maximised():
-    objectives = (Objective.parse("max:retention"), Objective.parse("min:attenuation"))
-    assert losses([[3.0, 0.5]], objectives).tolist() == [[-3.0, 0.5]]
 
 
 def test_front_is_that_of_optuna(study_of):

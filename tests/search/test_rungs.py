@@ -21,8 +21,9 @@ from allocsearch.config import (
     SamplerName,
     SearchSpaceSection,
 )
+from allocsearch.search.losses import losses
 from allocsearch.search.records import RungRecord, TrialRecord
-from allocsearch.search.rungs import calibrate, full_trainings, judge, looks, losses
+from allocsearch.search.rungs import calibrate, full_trainings, judge, looks
 from allocsearch.search.samplers import build_sampler
 from allocsearch.spaces import build_space
 
