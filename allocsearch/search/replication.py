@@ -10,6 +10,7 @@ import numpy as np
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudySection
 from allocsearch.search.front_probability import front_probability
+from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import TrialRecord
 from allocsearch.search.repeats import Trained
 from allocsearch.search.replicates import by_allocation, pooled_spread
@@ -54,15 +55,16 @@ def least_certain(
     groups = by_allocation(t for t in trials if t.allocation and np.isfinite(t.values).all())
     if not groups:
         return None
-    signs = [-1.0 if o.direction == "maximize" else 1.0 for o in study.parsed_objectives]
-    losses = np.array([group.mean for group in groups]) * signs
+    objectives = study.parsed_objectives
+    cost = losses([group.mean for group in groups], objectives)
     spread = pooled_spread(groups)
     if spread is None:
-        uncertain = moocore.is_nondominated(losses, keep_weakly=True).astype(float)
+        uncertain = moocore.is_nondominated(cost, keep_weakly=True).astype(float)
     else:
         counts = np.array([group.count for group in groups])
         known = [group.allocation for group in groups]
-        probability = front_probability(losses, counts, spread, known, seed=seed)
+        turned = spread.turned(signs(objectives))
+        probability = front_probability(cost, counts, turned, known, seed=seed)
         uncertain = np.minimum(probability, 1 - probability)
     ranked: Sequence[tuple[int, float, Allocation]] = [
         (len(trained.get(group.allocation, ())) - group.count, -float(doubt), group.allocation)

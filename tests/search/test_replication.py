@@ -59,6 +59,25 @@ def test_with_an_unknown_spread_members_of_the_front_come_first() -> None:
     assert least_certain([], {}, STUDY, 0) is None
 
 
+def test_it_does_not_matter_which_way_an_objective_is_written() -> None:
+    """Noise that two objectives share is one sign or the other; the choice is the same."""
+    turned = StudySection(objectives=("min:loss", "min:rate"), replicates=3)
+    rng = np.random.default_rng(0)
+    chosen = set()
+    for seed in range(30):
+        values, others = {}, {}
+        for bottom in range(1, 9):
+            true, count = rng.normal(size=2), int(rng.integers(1, 3))
+            noise = rng.normal(scale=0.7, size=(count, 1)) + rng.normal(scale=0.1, size=(count, 2))
+            allocation = Allocation((bottom, 9 - bottom))
+            values[allocation] = [(float(a), float(b)) for a, b in true + noise]
+            others[allocation] = [(-a, b) for a, b in values[allocation]]
+        found = least_certain(trials(values), trained(values), STUDY, seed)
+        assert found == least_certain(trials(others), trained(others), turned, seed)
+        chosen.add(found)
+    assert len(chosen) > 3
+
+
 @pytest.mark.parametrize(
     ("share", "given", "expected"),
     [(0.0, 19, False), (0.25, 14, False), (0.25, 15, True), (0.25, 19, True)],
