@@ -10,14 +10,13 @@ Run: ALLOCSEARCH_DATA=... python benchmarks/fashion_mnist.py --processes 2
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 from pathlib import Path
 
 import pandas as pd
 import safetensors.torch
 import torch
-from filelock import FileLock
+from table_rows import append_rows
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig, load
@@ -91,13 +90,7 @@ def run_one(job: tuple[str, int, int | None, Path]) -> None:
         ),
     )
     row = {"allocation": text, "seed": seed, **measurement.metrics}
-    with FileLock(table.with_suffix(".lock")):
-        new = not table.exists()
-        with table.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+    append_rows(table, [row])
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ Run: ALLOCSEARCH_DATA=... python benchmarks/lattices.py fashion_mnist --processe
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import re
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from filelock import FileLock
+from table_rows import append_rows
 
 from allocsearch.allocation import Allocation, Lattice
 from allocsearch.config import StudyConfig, load
@@ -158,15 +157,8 @@ def rows_of(job: Job) -> Iterator[dict[str, object]]:
 
 
 def run_job(job: Job, path: Path) -> None:
-    """Append the rows of a job to the table, all or none."""
-    rows = list(rows_of(job))
-    with FileLock(path.with_suffix(".lock")):
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+    """Append the rows of a job to the table once all of them are there."""
+    append_rows(path, list(rows_of(job)))
 
 
 def jobs(kind: str, seeds: int, own_seeds: int) -> list[Job]:
