@@ -12,8 +12,8 @@ Run: python benchmarks/rungs.py --tables benchmarks/tables
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, product
 from pathlib import Path
 
 import moocore
@@ -22,16 +22,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.config import EarlyStoppingSection, Objective, RungSchedule
 from allocsearch.search.losses import losses
 from allocsearch.search.rank_correlation import rank_correlation
 from allocsearch.search.records import RungRecord, TrialRecord
+from allocsearch.search.rung_cost import trial_cost
 from allocsearch.search.rung_replay import replay
 from allocsearch.search.rungs import calibrate
 
 TABLES = Path(__file__).resolve().parent / "tables"
 OBJECTIVES = tuple(map(Objective.parse, ("max:retention", "min:attenuation", "max:auroc")))
 METRICS = [objective.metric for objective in OBJECTIVES]
+SCHEDULES: tuple[RungSchedule, ...] = ("full", "own")
 # By seed: a row of METRICS for each allocation.
 Values = dict[int, pd.DataFrame]
 
@@ -74,7 +76,7 @@ def line(name: str, found: Sequence[Sequence[float]]) -> str:
 def agreement_lines(rows: pd.DataFrame) -> Iterator[str]:
     """How the rungs agree with the ends."""
     ends = values(rows, "full", 1.0)
-    for schedule in ("full", "own"):
+    for schedule in SCHEDULES:
         for rung in sorted(rows.loc[rows["schedule"] == schedule, "rung"].unique()):
             seen = values(rows, schedule, rung)
             if rung == 1.0:
@@ -92,10 +94,12 @@ def agreement_lines(rows: pd.DataFrame) -> Iterator[str]:
         yield line("end, mean of the other seeds", rest)
 
 
-def trials(rows: pd.DataFrame, seed: int, rungs: Sequence[float]) -> list[TrialRecord]:
-    """The full trainings of one seed as the trials of a study."""
+def trials(
+    rows: pd.DataFrame, seed: int, rungs: Sequence[float], schedule: RungSchedule
+) -> list[TrialRecord]:
+    """The full trainings of one seed as the trials of a study, with rungs of the same seed."""
     ends = values(rows, "full", 1.0)[seed]
-    seen = {rung: values(rows, "full", rung)[seed].loc[ends.index] for rung in rungs}
+    seen = {rung: values(rows, schedule, rung)[seed].loc[ends.index] for rung in rungs}
     return [
         TrialRecord(
             number=number,
@@ -127,7 +131,11 @@ def in_order(trained: Sequence[TrialRecord], order: NDArray[np.int64]) -> list[T
 
 
 def net_saved(
-    stopped: dict[int, float], n: int, rungs: Sequence[float], measuring: float
+    stopped: Mapping[int, float],
+    n: int,
+    rungs: Sequence[float],
+    schedule: RungSchedule,
+    measuring: float,
 ) -> float:
     """What is saved of n trainings with a measurement each, where one at a rung has its cost.
 
@@ -135,35 +143,40 @@ def net_saved(
         stopped: The rung that stopped a trial, by its number.
         n: All trials.
         rungs: At which trials are measured, ascending.
+        schedule: What the rungs are.
         measuring: What a measurement costs, in full trainings.
     """
     cost = 0.0
     for number in range(n):
         end = stopped.get(number)
-        measured = len(rungs) + 1 if end is None else sum(rung <= end for rung in rungs)
-        cost += (1.0 if end is None else end) + measured * measuring
+        reached = [rung for rung in rungs if end is None or rung <= end]
+        complete = end is None
+        cost += trial_cost(reached, complete, schedule) + (len(reached) + complete) * measuring
     return 1 - cost / (n * (1 + measuring))
 
 
 def replay_lines(rows: pd.DataFrame, section: EarlyStoppingSection, orders: int) -> Iterator[str]:
-    """What the rungs would have stopped, for each seed."""
+    """What the rungs would have stopped, for each seed that has them."""
     end = rows[(rows["schedule"] == "full") & (rows["rung"] == 1.0)]
     measuring = float(end["measuring"].median() / end["seconds"].median())
-    kinds = [((rung,), mode) for rung in section.rungs for mode in ("auto", "forced")]
-    kinds += [(section.rungs, mode) for mode in ("auto", "forced")]
-    for rungs, mode in kinds:
+    choices = [(rung,) for rung in section.rungs] + [section.rungs]
+    for schedule, rungs, mode in product(SCHEDULES, choices, ("auto", "forced")):
         stopping = section.model_copy(update={"mode": mode})
         cells: list[list[str]] = []
         for seed in sorted(end["seed"].unique()):
-            trained = trials(rows, int(seed), rungs)
+            if not all(int(seed) in values(rows, schedule, rung) for rung in rungs):
+                continue
+            trained = trials(rows, int(seed), rungs, schedule)
             rng = np.random.default_rng(0)
             drawn = [in_order(trained, rng.permutation(len(trained))) for _ in range(orders)]
-            found = [replay(each, OBJECTIVES, rungs, stopping) for each in drawn]
+            found = [replay(each, OBJECTIVES, rungs, stopping, schedule) for each in drawn]
             trust = [
                 all(calibrate(each, OBJECTIVES, rung, section).trusted for rung in rungs)
                 for each in drawn
             ]
-            net = [net_saved(dict(each.stopped), each.trials, rungs, measuring) for each in found]
+            net = [
+                net_saved(each.stopped, each.trials, rungs, schedule, measuring) for each in found
+            ]
             cells.append(
                 [
                     f"{100 * np.mean(trust):.0f} %",
@@ -172,9 +185,10 @@ def replay_lines(rows: pd.DataFrame, section: EarlyStoppingSection, orders: int)
                     f"{np.mean([each.lost for each in found]):.1f} of {found[0].front}",
                 ]
             )
-        names = ", ".join(f"{rung:g}" for rung in rungs)
-        texts = [", ".join(column) for column in zip(*cells, strict=True)]
-        yield f"| {names} | {mode} | " + " | ".join(texts) + " |"
+        if cells:
+            names = ", ".join(f"{rung:g}" for rung in rungs)
+            texts = [", ".join(column) for column in zip(*cells, strict=True)]
+            yield f"| {schedule} | {names} | {mode} | " + " | ".join(texts) + " |"
 
 
 def main() -> None:
@@ -183,7 +197,7 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, default=TABLES)
     parser.add_argument("--orders", type=int, default=20)
     arguments = parser.parse_args()
-    section = EarlyStoppingSection(mode="auto")
+    section = EarlyStoppingSection(mode="auto", rungs=(0.25, 0.5))
     paths = sorted(arguments.tables.glob("*_lattice.csv"))
     if not paths:
         parser.error(
@@ -200,8 +214,11 @@ def main() -> None:
         for text in agreement_lines(rows):
             print(text)
         print(f"\n{arguments.orders} random orders; values of each seed.")
-        print("\n| rungs | mode | trusted | saved | with measurements | lost of the front |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "\n| schedule | rungs | mode | trusted | saved | with measurements "
+            "| lost of the front |"
+        )
+        print("|---|---|---|---|---|---|---|")
         for text in replay_lines(rows, section, arguments.orders):
             print(text)
 

@@ -63,26 +63,30 @@ class Truth:
 
     Attributes:
         rows: Its trainings with schedules of the whole length.
+        every: Those and the trainings of rungs with schedules of their own length.
         objectives: Of the study.
         losses: Of each allocation, means over seeds, scaled to 0 (best) and 1 (worst), `(m,)`.
     """
 
     rows: pd.DataFrame
+    every: pd.DataFrame
     objectives: tuple[Objective, ...]
     losses: dict[Allocation, NDArray[np.float64]]
 
     @classmethod
     def read(cls, kind: str, folder: Path) -> Truth:
         """The truth of a table."""
-        rows = pd.read_csv(folder / f"{kind}_lattice.csv")
-        rows = rows[rows["schedule"] == "full"]
+        every = pd.read_csv(folder / f"{kind}_lattice.csv")
+        rows = every[every["schedule"] == "full"]
         objectives = KINDS[kind].config().study.parsed_objectives
         metrics = [objective.metric for objective in objectives]
         means = rows[rows["rung"] == 1.0].groupby("allocation")[metrics].mean()
         values = losses(means.to_numpy(), objectives)
         low, high = values.min(axis=0), values.max(axis=0)
         names = map(Allocation.parse, means.index)
-        return cls(rows, objectives, dict(zip(names, (values - low) / (high - low), strict=True)))
+        return cls(
+            rows, every, objectives, dict(zip(names, (values - low) / (high - low), strict=True))
+        )
 
     def volume(self, allocations: Iterable[Allocation]) -> float:
         """The hypervolume of allocations."""
@@ -122,7 +126,7 @@ def study_of(
     trials = 3 * CAP * len(truth.losses)
     config = KINDS[kind].config(f"study.trials={trials}", f"study.seed={seed}", *changes)
     space = build_space(config.search_space)
-    objective = TabulatedObjective(truth.rows, seed=seed)
+    objective = TabulatedObjective(truth.every, seed=seed, schedule=config.early_stopping.schedule)
     study = optuna.create_study(directions=[each.direction for each in truth.objectives])
     first = [WarmStart(Allocation.parse(text), params, mark) for text, params, mark in warm]
     fill(study, config, space, first if config.study.warm_start == "theory" else [])
@@ -246,6 +250,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler | None]] = {
     "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed, deterministic_objective=False),
 }
+FULL_RUNGS = ("early_stopping.schedule=full", "early_stopping.rungs=[0.25,0.5]")
 # Ours with one part changed or switched off.
 CHANGES: dict[str, tuple[str, ...]] = {
     "random": ("study.sampler=random",),
@@ -257,8 +262,10 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "gp": ("study.sampler=gp",),
     "lattice_gp": ("study.sampler=lattice_gp",),
     "lattice_gp_warm": ("study.sampler=lattice_gp", "study.warm_start=theory"),
-    "lattice_gp_rungs": ("study.sampler=lattice_gp", "early_stopping.mode=auto"),
-    "lattice_gp_forced_rungs": ("study.sampler=lattice_gp", "early_stopping.mode=forced"),
+    "lattice_gp_rungs": (*FULL_RUNGS, "early_stopping.mode=auto"),
+    "lattice_gp_forced_rungs": (*FULL_RUNGS, "early_stopping.mode=forced"),
+    "lattice_gp_own_rungs": ("early_stopping.mode=auto",),
+    "lattice_gp_forced_own_rungs": ("early_stopping.mode=forced",),
 }
 STRATEGIES: dict[str, Strategy] = {
     **{f"plain_{name}": partial(plain, sampler=sampler) for name, sampler in SAMPLERS.items()},

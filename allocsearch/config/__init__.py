@@ -13,7 +13,7 @@ from allocsearch.config.data import (
     Source,
     SourceName,
 )
-from allocsearch.config.early_stopping import EarlyStoppingSection
+from allocsearch.config.early_stopping import EarlyStoppingSection, RungSchedule
 from allocsearch.config.errors import InputError, hint, mistake, shown, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
@@ -45,6 +45,7 @@ __all__ = [
     "InputError",
     "ModelSection",
     "Objective",
+    "RungSchedule",
     "SamplerName",
     "SearchSpaceSection",
     "Section",

@@ -10,19 +10,22 @@ from allocsearch.config.errors import mistake
 from allocsearch.config.section import Section, one_or_more
 
 _Rung = Annotated[float, Field(gt=0, lt=1)]
+RungSchedule = Literal["own", "full"]
 
 
 class EarlyStoppingSection(Section):
     """Off, on once a rung has proven itself (`auto`), or on from the start (`forced`).
 
-    Rungs are shares of the full training, in ascending order.
+    Rungs are shares of the full training, in ascending order. With the schedule `own` each is a
+    training by itself, whose KL warm-up and free nats follow its own length, and what is promoted
+    begins anew; with `full` it is a point of the full training, which goes on from there.
     """
 
     mode: Literal["off", "auto", "forced"] = "off"
     rungs: Annotated[tuple[_Rung, ...], BeforeValidator(one_or_more), Field(min_length=1)] = (
         0.25,
-        0.5,
     )
+    schedule: RungSchedule = "own"
     reduction_factor: Annotated[int, Field(ge=2, le=1000)] = 3
     # Kendall's tau of rung and final value, for every objective.
     min_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.3

@@ -8,7 +8,7 @@ import tomli_w
 from pydantic import model_validator
 
 from allocsearch.config.data import DataSection, OodSets
-from allocsearch.config.early_stopping import EarlyStoppingSection
+from allocsearch.config.early_stopping import EarlyStoppingSection, RungSchedule
 from allocsearch.config.errors import InputError, mistake, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.model import ModelSection
@@ -93,6 +93,11 @@ class StudyConfig(Section):
     def ood_validation(self) -> OodSets:
         """The OOD validation sets; none without data."""
         return self.data.ood_validation if self.data else ()
+
+    @property
+    def rung_schedule(self) -> RungSchedule:
+        """What rungs are; a function or program of the user has them within its training."""
+        return "full" if self.trainer.foreign else self.early_stopping.schedule
 
     def to_toml(self) -> str:
         """The resolved study as TOML; `load` of it gives an equal object."""

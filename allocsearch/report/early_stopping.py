@@ -19,7 +19,8 @@ class RungStanding:
     Attributes:
         calibration: How well it orders trials, and whether it may stop them.
         pruned: How many trials it has stopped.
-        saved: What that has saved, in full trainings.
+        saved: What that has saved, in full trainings: trainings that the rung took for itself are
+            taken off.
     """
 
     calibration: RungCalibration
@@ -35,7 +36,9 @@ def rung_standings(record: StudyRecord) -> tuple[RungStanding, ...]:
     for rung in section.measured:
         pruned = sum(stopped_at(trial) == rung for trial in record.trials)
         calibration = calibrate(record.trials, objectives, rung, section)
-        standings.append(RungStanding(calibration, pruned, pruned * (1 - rung)))
+        seen = sum(reached.rung == rung for trial in record.trials for reached in trial.rungs)
+        taken = seen if record.config.rung_schedule == "own" else pruned
+        standings.append(RungStanding(calibration, pruned, pruned - taken * rung))
     return tuple(standings)
 
 
@@ -43,7 +46,8 @@ def rung_replay(record: StudyRecord, rung: float) -> Replay:
     """What a rung alone would have done to the full trainings, had it judged from the first on."""
     section = record.config.early_stopping.model_copy(update={"mode": "forced"})
     objectives = record.config.study.parsed_objectives
-    return replay(full_trainings(record.trials, rung), objectives, (rung,), section)
+    full = full_trainings(record.trials, rung)
+    return replay(full, objectives, (rung,), section, record.config.rung_schedule)
 
 
 def stopped_at(trial: TrialRecord) -> float | None:

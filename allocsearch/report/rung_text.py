@@ -54,7 +54,8 @@ def early_stopping_lines(record: StudyRecord) -> tuple[str, ...]:
     )
     pruned = sum(standing.pruned for standing in standings)
     saved = sum(standing.saved for standing in standings)
-    result = f"; {pruned} pruned, {saved:.1f} full trainings saved" if pruned else ""
+    balance = f"{abs(saved):.1f} full trainings {'saved' if saved >= 0 else 'spent on rungs'}"
+    result = f"; {pruned} pruned, {balance}" if pruned or saved else ""
     return (f"early stopping ({section.mode}): {verdicts}{result}",)
 
 
@@ -119,9 +120,10 @@ def _replay(record: StudyRecord, standing: RungStanding) -> str:
     if standing.calibration.n < record.config.early_stopping.calibration_trials:
         return ""
     found: Replay = rung_replay(record, standing.calibration.rung)
+    balance = f"{'saved' if found.saved >= 0 else 'added'} {100 * abs(found.saved):.0f} %"
     return (
         f"Had it judged these {found.trials} full trainings from the first on, it would have "
-        f"stopped {len(found.stopped)} of them, saved {100 * found.saved:.0f} % of their cost, "
+        f"stopped {len(found.stopped)} of them, {balance} of their cost, "
         f"and lost {found.lost} of the {found.front} on their front."
     )
 

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from allocsearch.config import StudyConfig
 from allocsearch.data.splits import load_search_data
-from allocsearch.search.objective import Candidate, Outcome, save_outcome, train_and_measure
+from allocsearch.search.objective import (
+    Candidate,
+    Outcome,
+    rung_epochs,
+    save_outcome,
+    train_and_measure,
+)
 from allocsearch.search.resources import population_size
-from allocsearch.search.trainer import Hooks, Result, Task
-from allocsearch.training.loop import Epoch
+from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 
 class HVAETrainer:
@@ -30,21 +35,28 @@ class HVAETrainer:
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:
         """Train, measure and keep what `evaluation.keep` says; see `Trainer`."""
         config = self._config
-
-        def progress(index: int, epoch: Epoch) -> None:
-            hooks.progress(index, vars(epoch))
-
-        for index, outcome in train_and_measure(
-            [Candidate(task.allocation, task.seed) for task in tasks],
+        left = dict(enumerate(tasks))
+        rungs = hooks.rungs
+        if config.rung_schedule == "own":
+            for index, task in enumerate(tasks):
+                stopped = self._judged(index, task, hooks)
+                if stopped is not None:
+                    del left[index]
+                    yield index, stopped
+            rungs = ()
+        indices = [*left]
+        for place, outcome in train_and_measure(
+            [Candidate(task.allocation, task.seed) for task in left.values()],
             self._data,
             config.model,
             config.training,
             config.evaluation,
-            progress,
+            lambda place, epoch: hooks.progress(indices[place], vars(epoch)),
             hooks.check,
-            hooks.rungs,
-            hooks.rung,
+            rungs,
+            lambda place, rung, metrics: hooks.rung(indices[place], rung, metrics),
         ):
+            index = indices[place]
             if isinstance(outcome, Outcome):
                 save_outcome(outcome, tasks[index].folder, config.evaluation.keep)
                 found = outcome.measurement
@@ -56,3 +68,28 @@ class HVAETrainer:
                 )
             else:
                 yield index, outcome
+
+    def _judged(self, index: int, task: Task, hooks: Hooks) -> Exception | None:
+        """What ends a task at a rung of its own schedule: the rung itself, or a training's error.
+
+        Each rung is a training from the same initial weights, whose KL warm-up and free nats
+        follow its own length.
+        """
+        config = self._config
+        for epochs, rung in rung_epochs(hooks.rungs, config.training.epochs).items():
+            [(_, outcome)] = train_and_measure(
+                [Candidate(task.allocation, task.seed)],
+                self._data,
+                config.model,
+                config.training.model_copy(update={"epochs": epochs}),
+                config.evaluation,
+                lambda _, epoch: hooks.progress(index, vars(epoch)),
+                hooks.check,
+            )
+            if not isinstance(outcome, Outcome):
+                return outcome
+            try:
+                hooks.rung(index, rung, outcome.measurement.metrics)
+            except PrunedError as pruned:
+                return pruned
+        return None

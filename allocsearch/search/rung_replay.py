@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import moocore
 
-from allocsearch.config import EarlyStoppingSection, Objective
+from allocsearch.config import EarlyStoppingSection, Objective, RungSchedule
 from allocsearch.search.losses import losses
 from allocsearch.search.records import RungRecord, TrialRecord
+from allocsearch.search.rung_cost import trial_cost
 from allocsearch.search.rungs import judge, may_judge
 
 
@@ -20,8 +21,9 @@ class Replay:
     Attributes:
         trials: How many trainings were replayed.
         stopped: The rung that would have stopped a trial, by the number of the trial.
-        saved: Share of the cost of all of them that this would have saved; the measurements at
-            the rungs are taken to cost nothing.
+        saved: Share of the cost of all of them that this would have saved, negative where rungs of
+            their own schedules would have cost more; the measurements at the rungs are taken to
+            cost nothing.
         front: How many of them are on their front.
         lost: How many of those would have been stopped.
     """
@@ -38,6 +40,7 @@ def replay(
     objectives: Sequence[Objective],
     rungs: Sequence[float],
     section: EarlyStoppingSection,
+    schedule: RungSchedule,
 ) -> Replay:
     """Judge trainings one after the other, in order of number, as if they had just been run.
 
@@ -48,6 +51,7 @@ def replay(
         rungs: Those that may judge, in ascending order.
         section: Early stopping; with `forced` the rungs judge from the first trial on, otherwise
             as soon as what has ended before proves them.
+        schedule: What the rungs are.
 
     Reference: Ax replays a finished experiment to choose an early stopping strategy.
     """
@@ -59,6 +63,7 @@ def replay(
         and not any(record.judged for record in trial.rungs if record.rung in rungs)
     ]
     ended: list[TrialRecord] = []
+    cost = 0.0
     stopped: dict[int, float] = {}
     for trial in full:
         reached: list[RungRecord] = []
@@ -71,11 +76,13 @@ def replay(
                 break
         else:
             ended.append(replace(trial, rungs=tuple(reached)))
+        complete = trial.number not in stopped
+        cost += trial_cost([record.rung for record in reached], complete, schedule)
     if not full:
         return Replay(0, {}, 0.0, 0, 0)
     best = moocore.is_nondominated(
         losses([trial.values for trial in full], objectives), keep_weakly=True
     )
     front = {trial.number for trial, on in zip(full, best, strict=True) if on}
-    saved = sum(1 - rung for rung in stopped.values()) / len(full)
+    saved = 1 - cost / len(full)
     return Replay(len(full), stopped, saved, len(front), len(front.intersection(stopped)))

@@ -22,9 +22,9 @@ from allocsearch.search.rungs import calibrate
 REASON = "not among the best 1/3 at the rung 0.25"
 
 
-def with_rungs(record, seen, *, mode="auto", **section):
+def with_rungs(record, seen, *, mode="auto", schedule="full", **section):
     """The study with early stopping; `seen(trial, rung)` gives its values at a rung."""
-    stopping = EarlyStoppingSection(mode=mode, **section)
+    stopping = EarlyStoppingSection(mode=mode, schedule=schedule, rungs=(0.25, 0.5), **section)
     config = record.config.model_copy(update={"early_stopping": stopping})
     trials = tuple(
         dataclasses.replace(
@@ -178,6 +178,23 @@ def test_pruned_trials_are_counted_with_what_they_saved(study):
     kept = tuple(trial for trial in record.trials if trial.state != "complete")
     lines = rung_table(dataclasses.replace(record, trials=kept)).lines
     assert "trusted by the full trainings that had ended before it first judged" in lines[0]
+
+
+def test_rungs_of_their_own_schedules_are_taken_off_what_they_save(study):
+    record = with_rungs(study, perfect, schedule="own")
+    assert [row[-1] for row in rung_table(record).rows] == ["-5.0", "-10.0"]
+    assert any(
+        x.endswith("; 0 pruned, 15.0 full trainings spent on rungs") for x in status_lines(record)
+    )
+    # 20 and 57 trainings of a quarter, 20 and 3 of a half.
+    pruned = with_pruned(record, *[0.25] * 34, *[0.5] * 3)
+    assert [row[-1] for row in rung_table(pruned).rows] == ["19.8", "-8.5"]
+    assert any(x.endswith("; 37 pruned, 11.2 full trainings saved") for x in status_lines(pruned))
+    for rung, line in zip((0.25, 0.5), rung_table(record).lines, strict=True):
+        found = rung_replay(record, rung)
+        assert found.saved == pytest.approx(len(found.stopped) / 20 - rung)
+        word = "saved" if found.saved > 0 else "added"
+        assert f"{word} {100 * abs(found.saved):.0f} % of their cost" in line
 
 
 def test_pruned_trials_are_no_failures_and_not_on_the_front(study):

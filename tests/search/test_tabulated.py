@@ -19,6 +19,7 @@ def rows() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "allocation": allocation,
+            "schedule": "full",
             "seed": seed,
             "rung": rung,
             "epochs": int(4 * rung),
@@ -75,6 +76,28 @@ def test_a_training_costs_one_and_a_rung_its_share(rows):
     # Of 10 s: 8 s and three measurements of 2 s; half of 8 s and two measurements.
     assert [each.cost for each in measured.answers] == pytest.approx([1.4, 0.8])
     assert [each.complete for each in measured.answers] == [True, False]
+
+
+def test_rungs_of_their_own_schedules_come_on_top(rows):
+    """Only seed 1 has them; they stand for the other seeds, too."""
+    own = rows[(rows["seed"] == 1) & (rows["rung"] < 1)].assign(schedule="own")
+    own["auroc"] += 100
+    objective = TabulatedObjective(pd.concat([rows, own]), seed=0, schedule="own")
+    seen = []
+    hooks = Hooks(rungs=RUNGS, rung=lambda *each: seen.append(each))
+    ends = [answer(objective, "4-2", hooks).metrics["auroc"] for _ in range(3)]
+    assert sorted(ends) == [1.0, 2.0, 3.0]
+    assert [(rung, metrics["auroc"]) for _, rung, metrics in seen] == [
+        (0.25, 101.25),
+        (0.5, 101.5),
+    ] * 3
+
+    def stop(index: int, rung: float, metrics: object) -> None:
+        raise PrunedError("bad")
+
+    assert isinstance(answer(objective, "3-3", Hooks(rungs=RUNGS, rung=stop)), PrunedError)
+    # Of 10 s: 1 + 1/4 + 1/2 trainings of 8 s and three measurements of 2 s; a quarter and one.
+    assert [each.cost for each in objective.answers] == pytest.approx([2.0, 2.0, 2.0, 0.4])
 
 
 def test_a_table_with_holes_is_refused(rows):

@@ -217,7 +217,7 @@ def staircase(begin, mode, *, useful=True, trials=40):
     study, config, folder, _ = begin(
         study={"trials": trials, "sampler": "random", "objectives": ["max:retention"]},
         search_space={"budget": 60},
-        early_stopping={"mode": mode},
+        early_stopping={"mode": mode, "rungs": [0.25, 0.5]},
     )
     work(study, config, folder, Staircase(useful))
     return read_study(study, config, folder)
@@ -277,9 +277,11 @@ def test_without_early_stopping_no_rung_is_measured(begin):
     assert [trial.rungs for trial in record.trials] == [()] * 4
 
 
-def test_a_real_training_is_stopped_at_a_rung(begin):
+@pytest.mark.parametrize("schedule", ["own", "full"])
+def test_a_real_training_is_stopped_at_a_rung(begin, schedule):
     study, config, folder, trainer = begin(
-        study={"trials": 8}, early_stopping={"mode": "forced", "rungs": [0.3]}
+        study={"trials": 8},
+        early_stopping={"mode": "forced", "rungs": [0.3], "schedule": schedule},
     )
     work(study, config, folder, trainer)
     record = read_study(study, config, folder)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import StudyConfig
+from allocsearch.search.hvae_trainer import HVAETrainer
+from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
+
+
+def trainer(epochs: int = 8, **early_stopping: object) -> HVAETrainer:
+    return HVAETrainer(
+        StudyConfig.model_validate(
+            {
+                "search_space": {"kind": "simplex", "budget": 9, "layers": 2},
+                "data": {
+                    "id": "digits",
+                    "validation_size": 60,
+                    "ood_validation": [{"shift": "inversion"}],
+                },
+                "model": {"hidden": 8, "depth": 1},
+                "training": {"epochs": epochs, "batch_size": 256},
+                "evaluation": {"samples": 2, "score_samples": 2, "keep": "all"},
+                "early_stopping": {"mode": "forced", **early_stopping},
+            }
+        )
+    )
+
+
+def run(trained: HVAETrainer, folder: Path, hooks: Hooks) -> Result | Exception:
+    [(index, found)] = trained.run([Task(Allocation((6, 3)), 4, folder)], hooks)
+    assert index == 0
+    return found
+
+
+def test_a_rung_of_its_own_schedule_is_a_shorter_study(tmp_path: Path) -> None:
+    seen: list[tuple[int, float, dict[str, float]]] = []
+    hooks = Hooks(rungs=(0.25, 0.5), rung=lambda *each: seen.append(each))
+    found = run(trainer(schedule="own"), tmp_path / "own", hooks)
+    assert isinstance(found, Result)
+    shorter = [run(trainer(epochs), tmp_path / str(epochs), Hooks()) for epochs in (2, 4)]
+    assert [metrics for _, _, metrics in seen] == [each.metrics for each in shorter]
+    assert [each[:2] for each in seen] == [(0, 0.25), (0, 0.5)]
+    # What is promoted begins anew: nothing of the rungs is in it.
+    whole = run(trainer(), tmp_path / "whole", Hooks())
+    assert found.metrics == whole.metrics
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("own", "whole")]
+    assert weights[0] == weights[1]
+
+
+def test_a_rung_of_the_full_schedule_is_not(tmp_path: Path) -> None:
+    seen: list[dict[str, float]] = []
+    hooks = Hooks(rungs=(0.5,), rung=lambda index, rung, metrics: seen.append(metrics))
+    found = run(trainer(schedule="full"), tmp_path / "full", hooks)
+    assert found.metrics == run(trainer(), tmp_path / "whole", Hooks()).metrics
+    # KL warm-up and free nats stand elsewhere.
+    shorter = run(trainer(4), tmp_path / "shorter", Hooks())
+    assert seen[0]["elbo"] != shorter.metrics["elbo"]
+
+
+def test_what_is_stopped_at_its_own_schedule_is_not_trained_further(tmp_path: Path) -> None:
+    epochs: list[tuple[float, float]] = []
+
+    def stop(index: int, rung: float, metrics: object) -> None:
+        if rung == 0.5:
+            raise PrunedError("too bad")
+
+    hooks = Hooks(
+        lambda index, progress: epochs.append((progress["epoch"], progress["epochs"])),
+        rungs=(0.25, 0.5),
+        rung=stop,
+    )
+    found = run(trainer(schedule="own"), tmp_path / "trial", hooks)
+    assert isinstance(found, PrunedError)
+    assert str(found) == "too bad"
+    assert epochs == [(1, 2), (2, 2), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert not (tmp_path / "trial").exists()
+
+
+def test_a_training_that_diverges_at_its_own_schedule_fails(tmp_path: Path) -> None:
+    config = trainer()._config
+    training = config.training.model_copy(update={"learning_rate": 1e30, "gradient_clip": 1e30})
+    wild = HVAETrainer(config.model_copy(update={"training": training}))
+    seen: list[float] = []
+    hooks = Hooks(rungs=(0.25,), rung=lambda index, rung, metrics: seen.append(rung))
+    found = run(wild, tmp_path, hooks)
+    assert isinstance(found, RuntimeError)
+    assert not isinstance(found, PrunedError)
+    assert seen == []
+
+
+@pytest.mark.parametrize("kind", ["callable", "command"])
+def test_foreign_trainers_have_rungs_within_their_training(kind: str) -> None:
+    how = {"callable": {"function": "a:b"}, "command": {"command": ["x", "{allocation}", "{out}"]}}
+    config = StudyConfig.model_validate(
+        {
+            "study": {"objectives": "max:score"},
+            "search_space": {"kind": "simplex", "budget": 9, "layers": 2},
+            "trainer": {"kind": kind, **how[kind]},
+            "early_stopping": {"mode": "forced", "schedule": "own"},
+        }
+    )
+    assert config.rung_schedule == "full"
