@@ -8,13 +8,17 @@ from collections.abc import Sequence
 
 from pydantic_core import PydanticCustomError
 
+# Of characters, so that what was found cannot bury what is said of it.
+_LONGEST = 10_000
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one line that says how to mend it."""
 
     def __init__(self, message: str) -> None:
         # Names of files and keys come from the user, and may hold line ends or worse.
-        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}...")
 
 
 def mistake(key: str, message: str) -> PydanticCustomError:

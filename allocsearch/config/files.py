@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,30 @@ from typing import Any
 import yaml
 
 from allocsearch.config.errors import InputError, shown
+from allocsearch.config.toml_text import parse_toml
 from allocsearch.config.yaml_text import parse_yaml
 
-_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    ".toml": ("TOML", tomllib.loads),
-    ".yaml": ("YAML", parse_yaml),
-    ".yml": ("YAML", parse_yaml),
-    ".json": ("JSON", json.loads),
+
+def _parse_json(text: str) -> Any:  # noqa: ANN401
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a dict; a key that stands twice is a mistake here as in TOML."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {shown(key)} stands twice")
+        found[key] = value
+    return found
+
+
+# The parser of each ending, and the most bytes that it is given: what it reads in a few seconds.
+_PARSERS: dict[str, tuple[str, Callable[[str], Any], int]] = {
+    ".toml": ("TOML", parse_toml, 2**20),
+    ".yaml": ("YAML", parse_yaml, 2**18),
+    ".yml": ("YAML", parse_yaml, 2**18),
+    ".json": ("JSON", _parse_json, 2**26),
 }
 
 
@@ -29,19 +45,14 @@ def read_file(path: Path, endings: Sequence[str] = tuple(_PARSERS)) -> dict[str,
         endings: Those that are allowed, out of .toml, .yaml, .yml and .json.
 
     Raises:
-        InputError: If it cannot be read, has another ending, or does not hold keys.
+        InputError: If it cannot be read, has another ending, is longer than its kind of file may
+            be, or does not hold keys, each of them once.
     """
     allowed = f"allowed: a readable {', '.join(endings[:-1])} or {endings[-1]} file"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", error)
-        raise InputError(f"{path}: {problem}; {allowed}") from None
-    if path.suffix not in endings:
-        raise InputError(f"{path}: found {path.suffix or 'no ending'}; {allowed}")
-    kind, parse = _PARSERS[path.suffix]
+    data = _data(path, endings, allowed)
+    kind, parse, most = _PARSERS[path.suffix]
+    if len(data) > most:
+        raise InputError(f"{path}: found more than {most} bytes, the most for {kind}")
     try:
         # Some editors begin a file with a byte order mark.
         content = parse(data.decode("utf-8-sig"))
@@ -53,3 +64,19 @@ def read_file(path: Path, endings: Sequence[str] = tuple(_PARSERS)) -> dict[str,
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError(f"{path}: found {shown(content)}; allowed: keys with values")
     return content
+
+
+def _data(path: Path, endings: Sequence[str], allowed: str) -> bytes:
+    """What the file holds, up to a byte more than it may."""
+    try:
+        if path.suffix in endings:
+            with path.open("rb") as file:
+                return file.read(_PARSERS[path.suffix][2] + 1)
+        # It is not opened: a device has no end.
+        path.stat()
+        problem = "Is a directory" if path.is_dir() else f"found {path.suffix or 'no ending'}"
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        problem = str(getattr(error, "strerror", error))
+    raise InputError(f"{path}: {problem}; {allowed}")

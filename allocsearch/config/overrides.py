@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 from allocsearch.config.errors import InputError
+from allocsearch.config.toml_text import parse_toml
 
 
 def override(content: dict[str, Any], text: str) -> None:
@@ -15,7 +15,7 @@ def override(content: dict[str, Any], text: str) -> None:
     if not equals or not sections or not all((*sections, key)):
         raise InputError(f"--set {text}: allowed: section.key=value")
     try:
-        table = tomllib.loads(f"value = {value}")
+        table = parse_toml(f"value = {value}")
     except (RecursionError, ValueError):
         table = {}
     # More than one key: the text went on after the value.

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from allocsearch.allocation import Allocation, Lattice
 from allocsearch.config.errors import mistake
-from allocsearch.config.section import Count, Counts, Floats2, Section, one_or_more
+from allocsearch.config.section import (
+    AllocationText,
+    Count,
+    Counts,
+    Floats2,
+    Section,
+    one_or_more,
+)
+
+# No lattice of more layers is small enough to be searched.
+_LayerCount = Annotated[int, Field(ge=1, le=1000)]
 
 
 class SearchSpaceSection(Section):
@@ -18,12 +28,14 @@ class SearchSpaceSection(Section):
 
     kind: Literal["ratio", "simplex", "table"] = "simplex"
     budget: Count
-    layers: Counts = (3,)
+    layers: Annotated[
+        tuple[_LayerCount, ...], BeforeValidator(one_or_more), Field(min_length=1)
+    ] = (3,)
     min_dim: Count = 1
     step: Counts = (1,)
     max_dim: Counts | None = None
     ratio_range: Floats2 = (0.1, 10.0)
-    allocations: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    allocations: Annotated[tuple[AllocationText, ...], BeforeValidator(one_or_more)] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -33,6 +33,9 @@ def one_or_more(value: object) -> object:
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Size = Annotated[int, Field(ge=2, lt=2**31)]
 
+# In canonical form; no model has as many layers, or layers as wide, as a longer one.
+AllocationText = Annotated[str, Field(max_length=2000)]
+
 # TOML and YAML have lists; the sections hold tuples, which cannot change.
 Counts = Annotated[tuple[Count, ...], BeforeValidator(one_or_more), Field(min_length=1)]
 Floats2 = Annotated[tuple[float, float], BeforeValidator(listed)]

@@ -59,11 +59,11 @@ def test_a_directory_is_no_study(tmp_path, name, message_of):
 
 
 def test_a_file_without_permission(study, monkeypatch, message_of):
-    def refuse(path):
+    def refuse(path, mode):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     # The superuser may read every file: its mode would not do.
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert message_of(study).startswith(f"{study}: Permission denied; allowed: a readable")
 
 
