@@ -25,6 +25,7 @@ from allocsearch.config import (
     mistake,
     read_file,
 )
+from allocsearch.config.section import AllocationText
 from allocsearch.report.candidate_text import interval_ends
 from allocsearch.report.front import study_front
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -84,7 +85,7 @@ class ExportedAllocation(Section):
     """
 
     schema_version: Literal[1] = 1
-    allocation: str
+    allocation: AllocationText
     dims: Counts
     seed: Annotated[int, Field(ge=0)]
     data: DataSection | None = None
@@ -109,6 +110,7 @@ class ExportedAllocation(Section):
             return self
         if self.data is None:
             raise mistake("data", "missing; it has no default")
+        self.model.check_layers(parsed.layers)
         self.evaluation.check_score(parsed.layers, self.model.likelihood)
         return self
 
