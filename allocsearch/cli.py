@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -20,7 +21,14 @@ from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
 from allocsearch import __version__
-from allocsearch.config import InputError, StudyConfig, TrainerSection, load
+from allocsearch.config import (
+    PASSWORD_VARIABLE,
+    InputError,
+    StudyConfig,
+    TrainerSection,
+    load,
+    split_password,
+)
 from allocsearch.report.export import ExportedAllocation, Format
 from allocsearch.search.storage import StorageError
 
@@ -64,6 +72,10 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; overrides study.workers.")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where trials are kept; overrides study.storage."),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path(
         "runs"
     ),
@@ -73,6 +85,8 @@ def run(
     Example: `allocsearch run studies/quickstart.toml --workers 2`
     """
     changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
+    if storage is not None:
+        changes.append(f"study.storage={_without_password(storage)}")
     config = load(study, changes)
     folder = runs / config.study.name
     with _interruptible() as check:
@@ -81,6 +95,14 @@ def run(
         config = prepare(config, folder)
         check()
         _run(config, folder, check)
+
+
+def _without_password(storage: str) -> str:
+    """The URL as it may be stored; worker processes find the password in the environment."""
+    url, password = split_password(storage)
+    if password is not None:
+        os.environ[PASSWORD_VARIABLE] = password
+    return url
 
 
 @contextmanager

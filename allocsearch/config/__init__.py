@@ -27,6 +27,11 @@ from allocsearch.config.placeholders import filled
 from allocsearch.config.resolved import StudyConfig
 from allocsearch.config.search_space import SearchSpaceSection
 from allocsearch.config.section import Counts, Section
+from allocsearch.config.storage_url import (
+    PASSWORD_FILE_VARIABLE,
+    PASSWORD_VARIABLE,
+    split_password,
+)
 from allocsearch.config.study import SamplerName, StudySection
 from allocsearch.config.trainer import PLACEHOLDERS, TrainerSection
 from allocsearch.config.training import TrainingSection
@@ -35,6 +40,8 @@ from allocsearch.config.yaml_text import format_yaml
 __all__ = [
     "FILE_SOURCES",
     "HELD_OUT",
+    "PASSWORD_FILE_VARIABLE",
+    "PASSWORD_VARIABLE",
     "PLACEHOLDERS",
     "SHIFTS",
     "SOURCES",
@@ -68,5 +75,6 @@ __all__ = [
     "read_file",
     "score_names",
     "shown",
+    "split_password",
     "suggestion",
 ]

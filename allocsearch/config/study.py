@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from allocsearch.config.errors import mistake, shown
 from allocsearch.config.objective import Objective
 from allocsearch.config.section import Count, Section, one_or_more
+from allocsearch.config.storage_url import checked_storage_url
 
 SamplerName = Literal["lattice_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "random", "grid"]
 
@@ -38,7 +39,7 @@ class StudySection(Section):
     warm_start: Literal["none", "theory"] = "none"
     workers: Count = 1
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
-    storage: str | None = None
+    storage: Annotated[str, AfterValidator(checked_storage_url)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,6 +32,8 @@ from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
     CONFIG_NAME,
+    PATIENCE,
+    check_storage,
     load_run_config,
     open_study,
     write_atomically,
@@ -67,8 +70,9 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
 
     Raises:
         InputError: If data is missing, too small or not for the model, the model's layers cannot
-            take the steps or the budget, there is no such function or program to train with, or
-            the folder belongs to another study.
+            take the steps or the budget, there is no such function or program to train with, the
+            driver of the storage is not installed, or the folder belongs to another study.
+        StorageError: If the storage cannot be opened.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
@@ -92,6 +96,7 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
     elif data is not None:
         _check_validation_size(config, data)
         check_resources(config, data)
+    check_storage(config, folder)
     # What an existing run goes on with is written once that run is known to be possible.
     if not started:
         write_atomically(folder / CONFIG_NAME, config.to_toml())
@@ -157,11 +162,14 @@ def run_study(
     Raises:
         InputError: If another run holds the folder, or more trials have begun than are wanted.
         WorkerError: If the workers die before they begin a trial.
+        StorageError: If the storage cannot be opened.
+        StorageLostError: If the storage fails for long.
         KeyboardInterrupt: After SIGINT or SIGTERM, once the workers have put their trials back.
     """
     lock = held(folder / _LOCK_NAME, f"{folder}: another run of this study is going on")
     with lock, _interrupts() as interrupts:
-        study = open_study(config, folder, create=True)
+        using = replace(PATIENCE, give_up=lambda: bool(interrupts))
+        study = open_study(config, folder, create=True, using=using)
         requeue(study, config, is_dead, "the worker died")
         space = build_space(config.search_space)
         fill(study, config, space, _first_trials(config, folder, space))

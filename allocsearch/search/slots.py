@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, count, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -31,6 +30,7 @@ from allocsearch.search.records import (
     REASON,
     REPLICATE,
     RETRY_OF,
+    RUNGS,
     SEED,
     SLOT,
     WARM_START,
@@ -40,6 +40,8 @@ from allocsearch.search.records import (
 from allocsearch.search.repeats import Trained, candidates, next_replicate, training_seed
 from allocsearch.search.replication import is_replicating, least_certain
 from allocsearch.search.samplers import build_sampler
+from allocsearch.search.storages.claim_lock import claim_lock
+from allocsearch.search.storages.errors import LockLostError
 from allocsearch.search.warm_start import WarmStart
 from allocsearch.spaces import Space
 
@@ -54,8 +56,9 @@ _SAMPLING, _TIES, _DRAWS = 1, 3, 4
 
 STOPPED = "stopped"
 # What the repetition of an interrupted trial has of it.
-_KEPT = (SLOT, WARM_START, ALLOCATION, RATIO, REPLICATE, SEED)
-_LOCK_NAME = ".claim.lock"
+_KEPT = (SLOT, WARM_START, ALLOCATION, RATIO, REPLICATE, SEED, RUNGS)
+# A lock that is lost that often in a row is not lost by accident.
+_MOST_LOSSES = 5
 
 
 def fill(
@@ -63,7 +66,8 @@ def fill(
 ) -> None:
     """Enqueue the slots that are missing, or take back waiting ones that are too many.
 
-    A space whose allocations have all their replicates before `study.trials` gets fewer slots.
+    It holds the lock of the study: others may claim or fill meanwhile. A space whose allocations
+    have all their replicates before `study.trials` gets fewer slots.
 
     Args:
         study: The study.
@@ -73,9 +77,26 @@ def fill(
 
     Raises:
         InputError: If more trials than `study.trials` have begun.
+        LockLostError: If the storage takes the lock away again and again.
     """
-    trials = study.get_trials(deepcopy=False)
-    counted = [trial for trial in trials if not trial.user_attrs.get(INTERRUPTED)]
+    losses = 0
+    while True:
+        try:
+            with claim_lock(study):
+                return _fill(study, config, space, first)
+        except LockLostError:
+            # What has been enqueued twice is left aside by `claim`.
+            losses += 1
+            if losses == _MOST_LOSSES:
+                raise
+
+
+def _fill(
+    study: optuna.Study, config: StudyConfig, space: Space, first: Sequence[WarmStart]
+) -> None:
+    trials = _without_surplus(study)
+    repeated = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    counted = [t for t in trials if not _is_interrupted(t) and t.number not in repeated]
     waiting = [trial for trial in counted if trial.state == TrialState.WAITING]
     begun = len(counted) - len(waiting)
     if begun > config.study.trials:
@@ -128,7 +149,7 @@ def _shuffled(size: int, seed: int) -> Iterator[int]:
 
 
 def claim(
-    study: optuna.Study, config: StudyConfig, space: Space, worker: str, folder: Path
+    study: optuna.Study, config: StudyConfig, space: Space, worker: str
 ) -> optuna.Trial | None:
     """Take the next waiting trial for `worker`, or None where none waits.
 
@@ -140,38 +161,90 @@ def claim(
         config: Its config.
         space: Its search space.
         worker: Identity of the worker.
-        folder: The run folder, in which claims wait for each other.
+
+    Raises:
+        LockLostError: If the storage takes the lock away again and again.
     """
-    # SQLite cannot lock the row that Optuna reads before it writes: two would get one trial.
-    lock = FileLock(folder / _LOCK_NAME)
-    with lock:
-        taken = _take(study, worker)
-    if taken is None:
-        return None
-    # A sampler seeded by the slot proposes the same after an interruption as without.
-    study.sampler = build_sampler(
-        config.study.sampler, _seed(config, taken, _SAMPLING), space, config.study.seed
-    )
-    if ALLOCATION not in taken.user_attrs:
-        # Proposals wait for each other, too: what is being settled elsewhere is part of each.
-        with lock:
-            params = propose(study, study.sampler, taken, space)
-            _settle(study, config, space, taken, params)
-    return optuna.Trial(study, taken._trial_id)
+    losses = 0
+    while True:
+        taken = None
+        try:
+            with claim_lock(study):
+                taken = _take(study, worker)
+            if taken is None:
+                return None
+            # A sampler seeded by the slot proposes the same after an interruption as without.
+            seed = _seed(config, taken, _SAMPLING)
+            study.sampler = build_sampler(config.study.sampler, seed, space, config.study.seed)
+            if ALLOCATION not in taken.user_attrs:
+                # Proposals wait for each other, too: each knows what others are being settled.
+                with claim_lock(study):
+                    params = propose(study, study.sampler, taken, space)
+                    _settle(study, config, space, taken, params)
+            return optuna.Trial(study, taken._trial_id)
+        except LockLostError:
+            # Another may have settled the same: the trial begins again as it was before.
+            if taken is not None:
+                _repeat(study, taken, STOPPED)
+            losses += 1
+            if losses == _MOST_LOSSES:
+                raise
 
 
 def _take(study: optuna.Study, worker: str) -> FrozenTrial | None:
     """The next waiting trial, now running."""
     storage = storage_of(study)
-    for waiting in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+    for waiting in _without_surplus(study):
+        if waiting.state != TrialState.WAITING or _is_interrupted(waiting):
+            continue
+        # Before it runs: a running trial without a worker would be nobody's.
+        storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
         try:
             taken = storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
         except UpdateFinishedTrialError:
             continue
-        if taken:
-            storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
-            return storage.get_trial(waiting._trial_id)
+        found = storage.get_trial(waiting._trial_id)
+        # Where the answer was lost, the worker says whose it is: nobody else holds the lock.
+        if taken or (found.state, found.user_attrs[WORKER]) == (TrialState.RUNNING, worker):
+            return found
     return None
+
+
+def _without_surplus(study: optuna.Study) -> list[FrozenTrial]:
+    """All trials, but for those of a slot that another one stands for; these are ended.
+
+    A slot has two where the storage lost its answer after it had created one, or where two
+    processes have repeated the same trial of a dead worker.
+    """
+    trials = study.get_trials(deepcopy=False)
+    by_slot: dict[int, list[FrozenTrial]] = {}
+    for trial in trials:
+        if not _is_interrupted(trial):
+            by_slot.setdefault(trial.user_attrs[SLOT], []).append(trial)
+    surplus = [
+        trial
+        for together in by_slot.values()
+        for trial in together
+        if any(_stands_for(other, trial) for other in together)
+    ]
+    for trial in surplus:
+        _interrupt(study, trial, "enqueued twice")
+    ended = {trial.number for trial in surplus}
+    return [trial for trial in trials if trial.number not in ended]
+
+
+def _stands_for(other: FrozenTrial, trial: FrozenTrial) -> bool:
+    """Whether `trial` need not begin, as `other` has begun or comes before it in the queue.
+
+    Both are of one slot, and not interrupted.
+    """
+    if trial.state != TrialState.WAITING or other.number == trial.number:
+        return False
+    if other.state == TrialState.WAITING:
+        return other.number < trial.number
+    # One that is being repeated by `trial` runs until it is marked as interrupted.
+    repeated = other.number == trial.user_attrs.get(RETRY_OF)
+    return not (repeated and other.state == TrialState.RUNNING)
 
 
 def _seed(config: StudyConfig, trial: FrozenTrial, purpose: int) -> int:
@@ -216,7 +289,7 @@ def _trained(study: optuna.Study) -> Trained:
     trained: dict[Allocation, set[int]] = {}
     for trial in study.get_trials(deepcopy=False):
         found = trial.user_attrs
-        if ALLOCATION in found and not found.get(INTERRUPTED):
+        if ALLOCATION in found and not _is_interrupted(trial):
             # Early studies counted no replicates; their trainings count all the same.
             replicate = found.get(REPLICATE, -1 - found[SLOT])
             trained.setdefault(Allocation.parse(found[ALLOCATION]), set()).add(replicate)
@@ -245,12 +318,12 @@ def requeue(
         if trial.number not in repeated:
             deaths = sum(_died_before(other, trial) for other in trials)
             if deaths >= config.study.retries and reason != STOPPED:
-                end_trial(study, trial, f"{reason} ({deaths + 1} attempts)")
+                with suppress(UpdateFinishedTrialError):
+                    end_trial(study, trial, f"{reason} ({deaths + 1} attempts)")
                 continue
-            # The repetition comes first: killed between the two, the next call sees it.
-            kept = {key: trial.user_attrs[key] for key in _KEPT if key in trial.user_attrs}
-            study.enqueue_trial(_fixed(trial), user_attrs={**kept, RETRY_OF: trial.number})
-        _interrupt(study, trial, reason)
+            _repeat(study, trial, reason)
+        else:
+            _interrupt(study, trial, reason)
 
 
 def _died_before(other: FrozenTrial, trial: FrozenTrial) -> bool:
@@ -269,9 +342,24 @@ def _fixed(trial: FrozenTrial) -> dict[str, object]:
     return {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
 
 
+def _repeat(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
+    """Enqueue a trial again, with all that it has settled, and end it."""
+    # The repetition comes first: killed between the two, the next call sees it.
+    kept = {key: trial.user_attrs[key] for key in _KEPT if key in trial.user_attrs}
+    study.enqueue_trial(_fixed(trial), user_attrs={**kept, RETRY_OF: trial.number})
+    _interrupt(study, trial, reason)
+
+
 def _interrupt(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
-    storage_of(study).set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
-    end_trial(study, trial, reason)
+    # One that ends by itself meanwhile is not interrupted, and needs no repetition.
+    with suppress(UpdateFinishedTrialError):
+        storage_of(study).set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+        end_trial(study, trial, reason)
+
+
+def _is_interrupted(trial: FrozenTrial) -> bool:
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return bool(trial.user_attrs.get(INTERRUPTED)) and trial.state not in ended
 
 
 def end_trial(

@@ -6,21 +6,38 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import optuna
-from optuna.exceptions import OptunaError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import URL
 
-from allocsearch.config import InputError, StudyConfig, load
+from allocsearch.config import PASSWORD_VARIABLE, InputError, StudyConfig, load
+from allocsearch.search.storages.errors import StorageError, StorageLostError, in_one_line
+from allocsearch.search.storages.opening import storage_at, storage_file
+from allocsearch.search.storages.password import storage_password
+from allocsearch.search.storages.patience import Patience
+from allocsearch.search.storages.retries import with_retries
+
+__all__ = [
+    "CONFIG_NAME",
+    "DATABASE_NAME",
+    "PATIENCE",
+    "StorageError",
+    "check_storage",
+    "load_run_config",
+    "open_study",
+    "replacing",
+    "write_atomically",
+]
 
 CONFIG_NAME = "study.toml"
 DATABASE_NAME = "study.db"
 
 
-class StorageError(RuntimeError):
-    """The storage of a study cannot be used."""
+PATIENCE = Patience()
+NO_PATIENCE = Patience(seconds=0)
 
 
 @contextmanager
@@ -63,40 +80,88 @@ def load_run_config(folder: Path) -> StudyConfig:
     return load(folder / CONFIG_NAME)
 
 
-def open_storage(config: StudyConfig, folder: Path) -> optuna.storages.BaseStorage:
-    """The storage of a study: `study.storage`, or SQLite in the run folder."""
-    url = config.study.storage or f"sqlite:///{(folder / DATABASE_NAME).resolve()}"
-    # Several workers write to one SQLite file; each waits for its turn rather than fail.
-    arguments = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
-    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-
-
-def open_study(config: StudyConfig, folder: Path, *, create: bool = False) -> optuna.Study:
-    """The study of a run folder.
+def open_study(
+    config: StudyConfig,
+    folder: Path,
+    *,
+    create: bool = False,
+    opening: Patience = NO_PATIENCE,
+    using: Patience = PATIENCE,
+) -> optuna.Study:
+    """The study of a run folder, in `study.storage` or in an SQLite file of the folder.
 
     Args:
         config: Its config.
         folder: The run folder.
         create: Make the study where it is missing. Reading must not: a run may be about to.
+        opening: How long to try where the storage does not answer.
+        using: The same for the storage once it is open; then its calls raise StorageLostError.
 
     Raises:
-        StorageError: If the storage cannot be read or written, or its driver is not installed, or
-            if there is no study and none is to be made.
+        InputError: If the driver of the storage is not installed, or the password cannot be read.
+        StorageError: If the storage cannot be opened, is of another version of Optuna, or if there
+            is no study and none is to be made.
     """
-    if not create and config.study.storage is None and not (folder / DATABASE_NAME).is_file():
-        raise StorageError(f"{folder}: no trials yet (no {DATABASE_NAME} in it)")
+    name, file = config.study.name, storage_file(_url(config, folder))
+    if not create and file is not None and not file.is_file():
+        raise StorageError(f"{folder}: no trials yet (no {file.name} in {file.parent})")
+    with _opening(config, folder):
+        storage = _storage(config, folder, opening, using)
+        if create:
+            directions = [objective.direction for objective in config.study.parsed_objectives]
+            return optuna.create_study(
+                study_name=name, storage=storage, directions=directions, load_if_exists=True
+            )
+        try:
+            return optuna.load_study(study_name=name, storage=storage)
+        except KeyError:
+            raise StorageError(f"{folder}: no trials yet (no study {name} there)") from None
+
+
+def check_storage(config: StudyConfig, folder: Path) -> None:
+    """Find out whether the storage of a study can be opened, where it is not in the run folder.
+
+    Raises:
+        InputError: If its driver is not installed, or the password cannot be read.
+        StorageError: If it cannot be opened.
+    """
+    if config.study.storage is not None:
+        with _opening(config, folder):
+            _storage(config, folder, NO_PATIENCE, PATIENCE)
+
+
+def _url(config: StudyConfig, folder: Path) -> str:
+    if config.study.storage is not None:
+        return config.study.storage
+    file = str((folder / DATABASE_NAME).resolve())
+    return URL.create("sqlite", database=file).render_as_string()
+
+
+def _storage(
+    config: StudyConfig, folder: Path, opening: Patience, using: Patience
+) -> optuna.storages.BaseStorage:
     # What is said of a study is said by this program, in its own words.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url, password = _url(config, folder), storage_password()
+    opening, using = (replace(each, secret=password) for each in (opening, using))
+    return with_retries(opening.call(lambda: storage_at(url, password)), using)
+
+
+@contextmanager
+def _opening(config: StudyConfig, folder: Path) -> Iterator[None]:
+    """Raise a StorageError for whatever a storage says that cannot be opened."""
     try:
-        storage = open_storage(config, folder)
-        if not create:
-            return optuna.load_study(study_name=config.study.name, storage=storage)
-        return optuna.create_study(
-            study_name=config.study.name,
-            storage=storage,
-            directions=[objective.direction for objective in config.study.parsed_objectives],
-            load_if_exists=True,
-        )
-    except (OptunaError, SQLAlchemyError, ImportError) as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise StorageError(f"{folder}: the storage cannot be opened: {cause}") from error
+        yield
+    except StorageError:
+        raise
+    except StorageLostError as error:
+        cause = error.cause
+    except (RuntimeError, OSError) as error:
+        cause = in_one_line(error, storage_password())
+    else:
+        return
+    if "password" in cause.lower() and storage_password() is None:
+        cause += f"; allowed: the password in the environment variable {PASSWORD_VARIABLE}"
+    # Optuna names a variable for the URL, and the prompt of a shell.
+    cause = cause.replace("$STORAGE_URL", _url(config, folder)).replace("`$ ", "`")
+    raise StorageError(f"{folder}: the storage cannot be opened: {cause}")

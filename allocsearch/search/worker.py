@@ -34,7 +34,7 @@ from allocsearch.search.records import (
 )
 from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
-from allocsearch.search.storage import open_study
+from allocsearch.search.storage import PATIENCE, open_study
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
 from allocsearch.spaces import build_space
@@ -75,7 +75,7 @@ def work(
     identity = own_identity()
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
-        while (trial := claim(study, config, space, identity, folder)) is not None:
+        while (trial := claim(study, config, space, identity)) is not None:
             yield trial, space.suggest(trial)
 
     while trials := list(islice(proposed(), trainer.together)):
@@ -214,7 +214,7 @@ def main(config: StudyConfig, folder: Path, log: Path) -> None:
         if stop.is_set() or (parent is not None and not parent.is_alive()):
             raise StoppedError
 
-    study = open_study(config, folder)
+    study = open_study(config, folder, opening=PATIENCE)
     work(study, config, folder, build_trainer(config), check)
 
 

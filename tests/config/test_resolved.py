@@ -5,6 +5,7 @@ import string
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import URL
 
 from allocsearch.config import (
     FILE_SOURCES,
@@ -18,6 +19,11 @@ from allocsearch.config import (
 
 fixed = settings(derandomize=True, deadline=None, max_examples=150)
 text = st.text(max_size=20)
+storages = st.builds(
+    lambda kind, name: URL.create(kind, database=f"/{name}").render_as_string(),
+    st.sampled_from(["sqlite", "journal"]),
+    text,
+)
 names = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=12)
 count = st.integers(1, 2**31 - 1)
 size = st.integers(2, 2**31 - 1)
@@ -119,7 +125,7 @@ def studies(draw):
             **draw(study),
             "objectives": draw(st.lists(objectives, min_size=1, max_size=4)),
             "sampler": draw(choices(StudySection, "sampler")),
-            "storage": draw(text),
+            "storage": draw(storages),
         },
         "search_space": draw(spaces()),
         "data": data,

@@ -190,7 +190,7 @@ def uninterrupted(config, folder):
     space = build_space(config.search_space)
     fill(study, config, space)
     allocations = {}
-    while (trial := claim(study, config, space, own_identity(), folder)) is not None:
+    while (trial := claim(study, config, space, own_identity())) is not None:
         allocations[trial.user_attrs["slot"]] = str(space.suggest(trial))
     return allocations
 

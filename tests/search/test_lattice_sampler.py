@@ -46,7 +46,7 @@ def test_every_training_is_of_another_allocation(tmp_path: Path) -> None:
     space = build_space(config.search_space)
     study = optuna.create_study(directions=DIRECTIONS)
     fill(study, config, space)
-    while (trial := claim(study, config, space, "worker", tmp_path)) is not None:
+    while (trial := claim(study, config, space, "worker")) is not None:
         study.tell(trial, values(space.suggest(trial)))
     assert len({t.user_attrs[ALLOCATION] for t in study.trials}) == 12
     assert study.trials[0].user_attrs[ALLOCATION] == "4-4-4"
@@ -62,7 +62,7 @@ def test_the_first_trials_are_far_from_each_other(tmp_path: Path) -> None:
         other = config_of(START, sampler, budget=40)
         fill(study, other, space)
         found = []
-        while (trial := claim(study, other, space, "worker", tmp_path)) is not None:
+        while (trial := claim(study, other, space, "worker")) is not None:
             found.append(space.suggest(trial))
         points = log_ratio_coordinates(found, 3)
         apart = np.linalg.norm(points[:, None] - points[None], axis=2)
@@ -110,7 +110,7 @@ def test_what_runs_or_failed_is_not_proposed(tmp_path: Path) -> None:
     study = optuna.create_study(directions=DIRECTIONS)
     fill(study, config, space)
     for number in range(10):
-        trial = claim(study, config, space, f"worker {number}", tmp_path)
+        trial = claim(study, config, space, f"worker {number}")
         assert trial is not None
         allocation = space.suggest(trial)
         if number % 3 == 0:
@@ -119,7 +119,7 @@ def test_what_runs_or_failed_is_not_proposed(tmp_path: Path) -> None:
             study.tell(trial, state=TrialState.FAIL)
     assert len({t.user_attrs[ALLOCATION] for t in study.trials[:10]}) == space.size == 10
     # All have been trained or run: the next are replicates.
-    trial = claim(study, config, space, "worker", tmp_path)
+    trial = claim(study, config, space, "worker")
     assert trial is not None
     assert trial.user_attrs[REPLICATE] == 1
 
@@ -191,7 +191,7 @@ def test_qmc_is_one_sequence_over_all_workers(tmp_path: Path) -> None:
     # Each with its own view of the storage, as in processes of their own; none has ended a trial.
     workers = [optuna.load_study(study_name="s", storage=url) for _ in range(2)]
     for number in range(32):
-        assert claim(workers[number % 2], config, space, str(number % 2), tmp_path) is not None
+        assert claim(workers[number % 2], config, space, str(number % 2)) is not None
     points = [space.params(Allocation.parse(t.user_attrs[ALLOCATION])) for t in study.trials]
     for name in ("simplex_1", "simplex_2"):
         # The first 32 of a scrambled Sobol sequence have four in each eighth, but for rounding to

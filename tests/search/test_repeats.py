@@ -58,7 +58,7 @@ def run_all(config: StudyConfig, folder: Path, study: optuna.Study | None = None
     space = space_of(config)
     study = study or optuna.create_study(directions=DIRECTIONS)
     fill(study, config, space)
-    while (trial := claim(study, config, space, "worker", folder)) is not None:
+    while (trial := claim(study, config, space, "worker")) is not None:
         dims = space.suggest(trial).dims
         study.tell(trial, [float(dims[0]), dims[0] / dims[-1]])
     return study
@@ -195,7 +195,7 @@ def test_stops_change_nothing_of_what_is_trained(tmp_path: Path, sampler: str) -
     fill(study, config, space)
     settled = []
     for _ in range(5):
-        trial = claim(study, config, space, "worker", tmp_path)
+        trial = claim(study, config, space, "worker")
         assert trial is not None
         settled.append((str(space.suggest(trial)), trial.user_attrs[REPLICATE]))
         requeue(study, config, lambda worker: True, STOPPED)
@@ -218,7 +218,7 @@ def test_one_killed_before_all_is_recorded_is_settled_anew(tmp_path: Path) -> No
     study._storage.set_trial_system_attr(first._trial_id, "fixed_params", params)
     study._storage.set_trial_user_attr(first._trial_id, REPLICATE, 0)
     study._storage.set_trial_user_attr(first._trial_id, SEED, 1)
-    other = claim(study, config, space, "other", tmp_path)
+    other = claim(study, config, space, "other")
     assert other is not None
     requeue(study, config, lambda worker: worker is None, "the worker died")
     run_all(config, tmp_path, study)
@@ -251,7 +251,7 @@ def test_neighbours_in_a_huge_space_decode_to_themselves(tmp_path: Path, space: 
 def _work(url: str, config: StudyConfig, folder: Path, name: str) -> None:
     study = optuna.load_study(study_name="shared", storage=url)
     space = space_of(config)
-    while (trial := claim(study, config, space, name, folder)) is not None:
+    while (trial := claim(study, config, space, name)) is not None:
         dims = space.suggest(trial).dims
         study.tell(trial, [float(dims[0]), dims[0] / dims[-1]])
 

@@ -107,7 +107,7 @@ def test_a_study_spends_its_share_where_the_front_is_uncertain(tmp_path: Path) -
     study = optuna.create_study(directions=["maximize", "minimize"])
     fill(study, config, space)
     front: set[str] = set()
-    while (trial := claim(study, config, space, "worker", tmp_path)) is not None:
+    while (trial := claim(study, config, space, "worker")) is not None:
         allocation = space.suggest(trial)
         noise = np.random.default_rng(trial.user_attrs[SEED]).normal(0, 0.01, 2)
         # Only allocations with two dims on top or less are not dominated.

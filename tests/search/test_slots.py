@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -56,8 +55,7 @@ def fill_with(study: optuna.Study, config: StudyConfig) -> None:
 
 
 def claim_for(study: optuna.Study, config: StudyConfig, worker: str) -> optuna.Trial | None:
-    with tempfile.TemporaryDirectory() as folder:
-        return claim(study, config, build_space(config.search_space), worker, Path(folder))
+    return claim(study, config, build_space(config.search_space), worker)
 
 
 def run_one(study: optuna.Study, config: StudyConfig, worker: str = "worker") -> str | None:
@@ -369,7 +367,7 @@ def test_claimers_at_the_same_time_never_get_the_same_trial(tmp_path: Path) -> N
     def claim_all(worker: str) -> list[int]:
         own = optuna.load_study(study_name="shared", storage=url)
         claimed = []
-        while (trial := claim(own, config, space, worker, tmp_path)) is not None:
+        while (trial := claim(own, config, space, worker)) is not None:
             claimed.append(trial.number)
         return claimed
 

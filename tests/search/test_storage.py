@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -121,17 +123,62 @@ def test_a_broken_database_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "part"),
     [
-        "nonsense",
-        "nosuchdatabase://host/db",
-        "sqlite:////no/such/folder/study.db",
-        "postgresql+nosuchdriver://host/db",
-        "mysql+pymysql://host/db",
+        ("sqlite:////no/such/folder/study.db", "unable to open database file"),
+        ("journal:////no/such/folder/study.log", "No such file or directory"),
+        ("postgresql+psycopg://127.0.0.1:1/db", "Connection refused"),
+        ("mysql+pymysql://127.0.0.1:1/db", "Can't connect"),
     ],
 )
-def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path, url: str) -> None:
+def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path, url: str, part: str) -> None:
     with pytest.raises(StorageError) as raised:
-        open_study(config_of(storage=url), tmp_path)
-    assert str(raised.value).startswith(f"{tmp_path}: the storage cannot be opened: ")
-    assert "\n" not in str(raised.value)
+        open_study(config_of(storage=url), tmp_path, create=True)
+    message = str(raised.value)
+    assert message.startswith(f"{tmp_path}: the storage cannot be opened: ")
+    assert part in message
+    assert "\n" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_reading_makes_no_file(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(StorageError, match=f"no trials yet .no file in {tmp_path}"):
+        open_study(config_of(storage=f"{kind}:///{tmp_path}/file"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_reading_makes_no_study_beside_another(tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:///{tmp_path}/file"
+    open_study(config_of(storage=url, name="one"), tmp_path, create=True)
+    with pytest.raises(StorageError, match="no study two there"):
+        open_study(config_of(storage=url, name="two"), tmp_path)
+    assert open_study(config_of(storage=url, name="one"), tmp_path).study_name == "one"
+
+
+def test_a_folder_of_any_name_holds_a_database(tmp_path: Path) -> None:
+    folder = tmp_path / "100 %41 ü?a=b#{x}{SCHEMA_VERSION}"
+    folder.mkdir()
+    open_study(config_of(), folder, create=True).enqueue_trial({})
+    assert (folder / DATABASE_NAME).is_file()
+    assert len(open_study(config_of(), folder).trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "part"),
+    [
+        ("v2.6.0.a", "Please execute `optuna storage upgrade --storage sqlite:///"),
+        ("v99.0.0.a", "Please try updating optuna to the latest version"),
+    ],
+)
+def test_a_database_of_another_optuna_is_one_line(tmp_path: Path, version: str, part: str) -> None:
+    open_study(config_of(), tmp_path, create=True)
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    with pytest.raises(StorageError) as raised:
+        open_study(config_of(), tmp_path)
+    message = str(raised.value)
+    assert message.startswith(f"{tmp_path}: the storage cannot be opened: The runtime optuna")
+    assert part in message
+    assert "\n" not in message

@@ -1,0 +1,1 @@
+"""Optuna's storages by URL: opened, kept in touch with, and locked."""

@@ -1,0 +1,123 @@
+"""A lock made of trials: for a storage that has no other, as behind Optuna's proxy."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from allocsearch.search.storages.errors import LockLostError, StorageLostError
+
+# Seconds.
+LEASE = 30.0
+_POLL = 0.05
+_LONGEST_POLL = 2.0
+_BEAT = "beat"
+# Apart, so that whoever was thought dead can tell that from its own release.
+_RELEASED, _TAKEN_AWAY = TrialState.PRUNED, TrialState.FAIL
+
+
+@contextmanager
+def ticket_lock(storage: BaseStorage, name: str, lease: float = LEASE) -> Iterator[None]:
+    """Hold the lock `name` of a storage.
+
+    Whoever wants it draws a ticket, a trial of a study kept for that, and has the lock when all
+    tickets drawn before have ended. Every storage of Optuna gives trials growing numbers, in the
+    order in which they can be seen. A ticket that has shown no life for `lease` seconds, on the
+    clock of whoever waits, is ended by that one (Hunt et al., "ZooKeeper", 2010, section 2.4,
+    with a lease in place of a session).
+
+    Args:
+        storage: Where the tickets are drawn.
+        name: What the lock is for.
+        lease: Seconds.
+
+    Raises:
+        LockLostError: If the ticket was ended by another, before or after it was held.
+    """
+    queue = _queue(storage, name)
+    ticket = storage.create_new_trial(queue)
+    stop = threading.Event()
+    beats = threading.Thread(target=_beat, args=(storage, ticket, lease / 3, stop), daemon=True)
+    beats.start()
+    try:
+        _wait(storage, queue, ticket, lease)
+        yield
+    except BaseException:
+        _end(storage, ticket, _TAKEN_AWAY)
+        raise
+    finally:
+        stop.set()
+    if not _end(storage, ticket, _RELEASED):
+        raise LockLostError(f"the lock of {name} was lost")
+
+
+def _queue(storage: BaseStorage, name: str) -> int:
+    """The study of the tickets; no study of a user has blanks in its name."""
+    study = f"{name} (claims)"
+    try:
+        return storage.get_study_id_from_name(study)
+    except KeyError:
+        try:
+            return storage.create_new_study([StudyDirection.MINIMIZE], study)
+        except DuplicatedStudyError:
+            return storage.get_study_id_from_name(study)
+
+
+def _beat(storage: BaseStorage, ticket: int, interval: float, stop: threading.Event) -> None:
+    """Show life until `stop`."""
+    beat = 0
+    while not stop.wait(interval):
+        beat += 1
+        try:
+            storage.set_trial_user_attr(ticket, _BEAT, beat)
+        except (UpdateFinishedTrialError, StorageLostError):
+            # The one who waits or holds learns of it by itself.
+            return
+
+
+def _wait(storage: BaseStorage, queue: int, ticket: int, lease: float) -> None:
+    """Until no ticket before this one is left."""
+    seen: dict[int, tuple[object, float]] = {}
+    polled = time.monotonic()
+    while True:
+        drawn = storage.get_all_trials(queue, deepcopy=False, states=(TrialState.RUNNING,))
+        now = time.monotonic()
+        if now - polled > lease / 3 + _LONGEST_POLL:
+            # While the storage was away, nobody could show life.
+            seen.clear()
+        polled = now
+        if all(trial._trial_id != ticket for trial in drawn):
+            raise LockLostError("the ticket was taken for one of a dead worker")
+        before = [trial for trial in drawn if trial._trial_id < ticket]
+        if not before:
+            return
+        for trial in before:
+            if _silence(trial, seen, now) > lease:
+                _end(storage, trial._trial_id, _TAKEN_AWAY)
+        longest = min(_LONGEST_POLL, _POLL * len(before))
+        time.sleep(random.uniform(longest / 2, longest))
+
+
+def _silence(trial: FrozenTrial, seen: dict[int, tuple[object, float]], now: float) -> float:
+    """Seconds since a ticket was first seen with the life that it shows."""
+    life = trial.user_attrs.get(_BEAT)
+    if trial._trial_id not in seen or seen[trial._trial_id][0] != life:
+        seen[trial._trial_id] = life, now
+    return now - seen[trial._trial_id][1]
+
+
+def _end(storage: BaseStorage, ticket: int, state: TrialState) -> bool:
+    """End a ticket, unless it has ended."""
+    try:
+        storage.set_trial_state_values(ticket, state)
+    except UpdateFinishedTrialError:
+        return False
+    return True
