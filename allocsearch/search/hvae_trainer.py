@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from allocsearch.config import StudyConfig
 from allocsearch.data.splits import load_search_data
+from allocsearch.search.checkpoint_file import EVERY, CheckpointFile, identity
 from allocsearch.search.objective import (
     Candidate,
     Outcome,
@@ -22,23 +23,29 @@ class HVAETrainer:
 
     Args:
         config: The study.
+        checkpoint_every: Seconds of training between two checkpoints.
 
     Raises:
         InputError: If data is missing or damaged.
     """
 
-    def __init__(self, config: StudyConfig) -> None:
+    def __init__(self, config: StudyConfig, checkpoint_every: float = EVERY) -> None:
         self._config = config
+        self._every = checkpoint_every
         self._data = load_search_data(config.own_data)
         self.together = population_size(config, self._data)
 
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:
         """Train, measure and keep what `evaluation.keep` says; see `Trainer`."""
         config = self._config
+        files = [self._checkpoint_of(task) for task in tasks]
         left = dict(enumerate(tasks))
         rungs = hooks.rungs
         if config.rung_schedule == "own":
             for index, task in enumerate(tasks):
+                if (file := files[index]) and file.read():
+                    # An earlier attempt has passed the rungs.
+                    continue
                 stopped = self._judged(index, task, hooks)
                 if stopped is not None:
                     del left[index]
@@ -46,7 +53,7 @@ class HVAETrainer:
             rungs = ()
         indices = [*left]
         for place, outcome in train_and_measure(
-            [Candidate(task.allocation, task.seed) for task in left.values()],
+            [Candidate(task.allocation, task.seed, files[i]) for i, task in left.items()],
             self._data,
             config.model,
             config.training,
@@ -68,6 +75,14 @@ class HVAETrainer:
                 )
             else:
                 yield index, outcome
+
+    def _checkpoint_of(self, task: Task) -> CheckpointFile | None:
+        if task.checkpoint is None:
+            return None
+        config = self._config
+        what = (task.allocation, task.seed, config.model, config.training)
+        of = identity(*what, self._data.fingerprint)
+        return CheckpointFile(task.checkpoint, of, self._every)
 
     def _judged(self, index: int, task: Task, hooks: Hooks) -> Exception | None:
         """What ends a task at a rung of its own schedule: the rung itself, or a training's error.

@@ -23,6 +23,7 @@ from allocsearch.metrics.evaluation import Measurement, Settings, measure
 from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
+from allocsearch.search.checkpoint_file import CheckpointFile
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import PrunedError
 from allocsearch.training.loop import DivergedError, Epoch, train
@@ -59,10 +60,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a trial trains: an allocation, and the seed of its training and measurement."""
+    """What a trial trains.
+
+    Attributes:
+        allocation: The allocation.
+        seed: Of its training and measurement.
+        checkpoint: Where its training is kept, and goes on from; only that of a candidate that is
+            trained alone is.
+    """
 
     allocation: Allocation
     seed: int
+    checkpoint: CheckpointFile | None = None
 
 
 def train_and_measure(
@@ -86,7 +95,8 @@ def train_and_measure(
         model: Everything about the models but their allocations.
         training: The training.
         evaluation: The measurement.
-        on_epoch: Called after every epoch, with the index of the candidate.
+        on_epoch: Called after every epoch, with the index of the candidate; not again for those
+            before its checkpoint.
         on_step: Called before every step of the training and every pass of the measurement; what
             it raises ends the work.
         rungs: Shares of the training, ascending, at the ends of whose epochs a candidate that is
@@ -118,8 +128,7 @@ def train_and_measure(
             for hvae, c in zip(models, chosen, strict=True)
         ]
         report = partial(_report, group, models, measured, ends, on_epoch, at_rung)
-        seeds = [candidate.seed for candidate in chosen]
-        trained = _train(models, data, training, seeds, report, on_step)
+        trained = _train(models, data, training, chosen, report, on_step)
         for place, (index, candidate) in enumerate(zip(group, chosen, strict=True)):
             history = trained[place]
             if isinstance(history, Exception):
@@ -176,7 +185,7 @@ def _train(
     models: Sequence[HVAE],
     data: SearchData,
     training: TrainingSection,
-    seeds: Sequence[int],
+    candidates: Sequence[Candidate],
     on_epoch: Callable[[int, Epoch], None],
     on_step: Callable[[], None],
 ) -> Sequence[tuple[Epoch, ...] | RuntimeError | PrunedError]:
@@ -184,9 +193,14 @@ def _train(
     values = data.train.values
     if len(models) > 1:
         sections = [training] * len(models)
+        seeds = [candidate.seed for candidate in candidates]
         return train_population(models, values, sections, seeds, on_epoch, on_step)
+    [candidate] = candidates
+    kept = candidate.checkpoint
+    resumed = () if kept is None else (kept.read(), kept.keep)
+    report = partial(on_epoch, 0)
     try:
-        return [train(models[0], values, training, seeds[0], partial(on_epoch, 0), on_step)]
+        return [train(models[0], values, training, candidate.seed, report, on_step, *resumed)]
     except (DivergedError, PrunedError) as error:
         return [error]
     except _OWN_ERRORS as error:

@@ -22,11 +22,14 @@ class Task:
         allocation: The allocation.
         seed: Seed of the training and the measurement.
         folder: Where the files of the trial go; made by whoever writes the first.
+        checkpoint: A file in which the training may be kept, to go on from there in a later
+            attempt at the same task; whoever asked for the task removes it.
     """
 
     allocation: Allocation
     seed: int
     folder: Path
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)

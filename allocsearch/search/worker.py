@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two reports of the progress of one trial.
 _REPORT_EVERY = 1.0
+# Folder of the trainings that are going on, by allocation and seed: attempts have other numbers.
+_CHECKPOINTS = "checkpoints"
 
 
 class StoppedError(Exception):
@@ -96,7 +98,12 @@ def run_trials(
 ) -> None:
     """Run claimed trials to their ends, in one call of the trainer, and record each."""
     tasks = [
-        Task(allocation, trial.user_attrs[SEED], trial_folder(folder, trial.number))
+        Task(
+            allocation,
+            trial.user_attrs[SEED],
+            trial_folder(folder, trial.number),
+            folder / _CHECKPOINTS / f"{allocation}-{trial.user_attrs[SEED]}.safetensors",
+        )
         for trial, allocation in trials
     ]
     reporters = [_progress_reporter(trial) for trial, _ in trials]
@@ -126,6 +133,10 @@ def run_trials(
         for trial in left:
             logger.error("trial %d failed\n%s", trial.number, traceback.format_exc())
             _record_end(study, trial, f"{type(error).__name__}: {error}")
+    # What is interrupted does not come here: its next attempt goes on from them.
+    for task in tasks:
+        if task.checkpoint is not None:
+            task.checkpoint.unlink(missing_ok=True)
 
 
 def _progress_reporter(trial: optuna.Trial) -> Callable[[Mapping[str, float]], None]:
@@ -161,7 +172,8 @@ def _judge(
     section = config.early_stopping
     # Were only the lucky replicates of an allocation trained to the end, its mean would be biased.
     judged = not trial.user_attrs[REPLICATE] and may_judge(others, objectives, rung, section)
-    known = trial.user_attrs.get(RUNGS, [])
+    # An earlier attempt may have been here.
+    known = [each for each in trial.user_attrs.get(RUNGS, []) if each["rung"] < rung]
     trial.set_user_attr(RUNGS, [*known, {"rung": rung, "values": values, "judged": judged}])
     if judged and not judge(others, values, objectives, rung, section):
         share = f"1/{section.reduction_factor}"

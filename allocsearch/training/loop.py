@@ -6,12 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
+from allocsearch.training.checkpoint import Checkpoint, capture, restore
 from allocsearch.training.compilation import compiled, compiles
 from allocsearch.training.device import device_of, product_precision, products_in
 from allocsearch.training.loss import dims_in_use, loss_of
@@ -106,6 +108,8 @@ def train(
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[], None] = lambda: None,
+    start: Checkpoint | None = None,
+    on_checkpoint: Callable[[Callable[[], Checkpoint]], None] = lambda capture: None,
 ) -> tuple[Epoch, ...]:
     """Train a model in place. On a CPU with one thread, equal arguments give equal bits.
 
@@ -118,9 +122,11 @@ def train(
         seed: Seed of the order of the examples, their binarisation and the latents' noise.
         on_epoch: Called after every epoch.
         on_step: Called before every step; what it raises ends the training.
+        start: Where an equal training was interrupted; what follows is what followed there.
+        on_checkpoint: Called after every epoch and its `on_epoch` with what makes a checkpoint.
 
     Returns:
-        The epochs.
+        The epochs, those before `start` included.
 
     Raises:
         DivergedError: If the loss of an epoch was NaN or infinite.
@@ -128,7 +134,8 @@ def train(
     """
     device = device_of(section)
     try:
-        return _train(model.to(device), values.to(device), section, seed, on_epoch, on_step)
+        model, values = model.to(device), values.to(device)
+        return _train(model, values, section, seed, on_epoch, on_step, start, on_checkpoint)
     finally:
         model.to("cpu")
 
@@ -140,6 +147,8 @@ def _train(
     seed: int,
     on_epoch: Callable[[Epoch], None],
     on_step: Callable[[], None],
+    start: Checkpoint | None,
+    on_checkpoint: Callable[[Callable[[], Checkpoint]], None],
 ) -> tuple[Epoch, ...]:
     """Train a model where it lies, on examples that lie there too; see `train`."""
     device = values.device
@@ -151,9 +160,12 @@ def _train(
     steps = n // batch_size
     compiling = compiles(section, device, section.epochs * steps)
     batch_loss = _batch_loss(model, section, device, compiling=compiling)
-    history: list[Epoch] = []
+    elbos: list[float] = []
+    if start is not None:
+        restore(start, model, optimizer, source)
+        elbos.extend(start.elbos)
     model.train()
-    for epoch in range(section.epochs):
+    for epoch in range(len(elbos), section.epochs):
         loss_sum, elbo_sum = torch.zeros((), device=device), torch.zeros((), device=device)
         for step, chosen in enumerate(epoch_batches(n, batch_size, source.batches)):
             on_step()
@@ -169,8 +181,9 @@ def _train(
             elbo_sum += elbo
         if not math.isfinite(loss_sum.item()):
             raise diverged(loss_sum.item(), epoch + 1)
-        history.append(Epoch(epoch + 1, section.epochs, elbo_sum.item() / steps))
-        logger.debug("epoch %d of %d: ELBO %.2f nats", *vars(history[-1]).values())
-        on_epoch(history[-1])
+        elbos.append(elbo_sum.item() / steps)
+        logger.debug("epoch %d of %d: ELBO %.2f nats", epoch + 1, section.epochs, elbos[-1])
+        on_epoch(Epoch(epoch + 1, section.epochs, elbos[-1]))
+        on_checkpoint(partial(capture, model, optimizer, source, tuple(elbos)))
     model.eval()
-    return tuple(history)
+    return tuple(Epoch(i, section.epochs, elbo) for i, elbo in enumerate(elbos, 1))

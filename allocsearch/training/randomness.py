@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -43,6 +45,15 @@ class Randomness:
             self.batches = shared("batches", section.batch_seed)
             if section.common_noise:
                 self._noise = shared("noise", section.batch_seed)
+
+    def state(self) -> dict[str, Tensor]:
+        """The states of the generators, bytes."""
+        return {"batches": self.batches.get_state(), "noise": self._noise.get_state()}
+
+    def set_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from the states of the generators of an equal source."""
+        self.batches.set_state(state["batches"])
+        self._noise.set_state(state["noise"])
 
     def noise(self, model: HVAE, batch: int) -> tuple[Tensor, ...]:
         """Standard normal noise for one step, for each layer `(batch, d_l)`.

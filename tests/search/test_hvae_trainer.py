@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import random
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,64 @@ def test_a_training_that_diverges_at_its_own_schedule_fails(tmp_path: Path) -> N
     assert isinstance(found, RuntimeError)
     assert not isinstance(found, PrunedError)
     assert seen == []
+
+
+class StopError(Exception):
+    """What a hook raises to end the work."""
+
+
+@pytest.mark.parametrize("schedule", ["full", "own"])
+@pytest.mark.parametrize("seed", range(3))
+def test_interrupted_at_random_moments_it_ends_as_unbroken(
+    tmp_path: Path, schedule: str, seed: int
+) -> None:
+    config = trainer(schedule=schedule)._config
+    unbroken: dict[float, dict[str, float]] = {}
+    steps: list[None] = []
+    hooks = Hooks(
+        rungs=(0.25, 0.5),
+        rung=lambda index, rung, metrics: unbroken.update({rung: metrics}),
+        check=lambda: steps.append(None),
+    )
+    whole = run(HVAETrainer(config), tmp_path / "whole", hooks)
+
+    draw = random.Random(seed)
+    task = Task(Allocation((6, 3)), 4, tmp_path / "broken", tmp_path / "kept" / "x.safetensors")
+    rungs: dict[float, dict[str, float]] = {}
+    epochs: list[tuple[float, float]] = []
+    attempts = 0
+    found = None
+    while found is None:
+        attempts += 1
+        # The first is never enough.
+        allowed = draw.randrange(len(steps) if attempts > 1 else len(steps) // 2)
+
+        def check(budget: Iterator[int] = iter(range(allowed))) -> None:  # noqa: B008
+            if next(budget, None) is None:
+                raise StopError
+
+        hooks = Hooks(
+            lambda index, progress: epochs.append((progress["epoch"], progress["epochs"])),
+            (0.25, 0.5),
+            lambda index, rung, metrics: rungs.update({rung: metrics}),
+            check,
+        )
+        with suppress(StopError):
+            [(_, found)] = HVAETrainer(config, checkpoint_every=0).run([task], hooks)
+    assert attempts > 1
+    assert found.metrics == whole.metrics
+    assert rungs == unbroken
+    folders = [tmp_path / name for name in ("broken", "whole")]
+    weights = [(folder / "model.safetensors").read_bytes() for folder in folders]
+    assert weights[0] == weights[1]
+    history = [json.loads((folder / "metrics.json").read_text())["history"] for folder in folders]
+    assert history[0] == history[1]
+    # What ended is not trained again, but for epochs at whose rung a measurement was cut off.
+    full = [epoch for epoch, of in epochs if of == 8]
+    assert full == sorted(full)
+    assert {*full} == {*range(1, 9)}
+    cut = {2, 4} if schedule == "full" else set()
+    assert all(full.count(epoch) == 1 for epoch in {*full} - cut)
 
 
 @pytest.mark.parametrize("kind", ["callable", "command"])

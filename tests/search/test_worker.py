@@ -51,14 +51,16 @@ def test_every_waiting_trial_is_run_and_written(begin):
         assert not (trial_folder(folder, trial.number) / "model.safetensors").exists()
 
 
-def test_what_is_stopped_is_repeated_bit_for_bit(begin):
+@pytest.mark.parametrize("every", [0, 3600])
+def test_what_is_stopped_is_repeated_bit_for_bit(begin, every):
     """A random study that is stopped at every odd moment ends like one that is not."""
     sections = {"study": {"trials": 4, "sampler": "random", "retries": 0}}
     study, config, folder, trainer = begin("whole", **sections)
     work(study, config, folder, trainer)
     whole = read_study(study, config, folder)
 
-    study, config, folder, trainer = begin("stopped", **sections)
+    study, config, folder, _ = begin("stopped", **sections)
+    trainer = HVAETrainer(config, checkpoint_every=every)
     stops = [1, 3, 12, 40, 2, 70, 25]
     for checks in stops:
         left = checks

@@ -1,0 +1,115 @@
+"""Where a training stands between two epochs, so that another process can go on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from allocsearch.training.randomness import Randomness
+
+_ELBOS, _OF, _DIGEST = "elbos", "of", "sha256"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training after some of its epochs.
+
+    Attributes:
+        elbos: Mean ELBO of the training batches of each epoch so far, nats per example.
+        tensors: Weights, the optimiser's moments and steps, and the states of the generators of
+            random numbers, by name.
+    """
+
+    elbos: tuple[float, ...]
+    tensors: Mapping[str, Tensor]
+
+
+def capture(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    source: Randomness,
+    elbos: tuple[float, ...],
+) -> Checkpoint:
+    """A copy of a training as it stands after an epoch.
+
+    Args:
+        model: The model.
+        optimizer: Of its parameters.
+        source: Where the training's random numbers come from.
+        elbos: Of the epochs so far.
+    """
+    tensors = {f"model.{name}": each for name, each in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": each for name, each in state.items()}
+    tensors |= {f"random.{name}": each for name, each in source.state().items()}
+    copies = {name: each.detach().cpu().clone() for name, each in tensors.items()}
+    return Checkpoint(elbos, copies)
+
+
+def restore(
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    source: Randomness,
+) -> None:
+    """Put a training where a checkpoint of it was taken; on a CPU its next epoch is the same.
+
+    Args:
+        checkpoint: The checkpoint.
+        model: The model, as it was built; changed in place.
+        optimizer: Of its parameters, new; changed in place.
+        source: Where the training's random numbers come from, new; changed in place.
+    """
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "random": {}}
+    for name, tensor in checkpoint.tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = tensor
+    model.load_state_dict(parts["model"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, _, key = name.partition(".")
+        moments.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    source.set_state(parts["random"])
+
+
+def dump(checkpoint: Checkpoint, of: str) -> bytes:
+    """A checkpoint as the content of a safetensors file.
+
+    Args:
+        checkpoint: The checkpoint.
+        of: What it is a checkpoint of; `parse` asks for the same.
+    """
+    tensors, elbos = dict(checkpoint.tensors), json.dumps(checkpoint.elbos)
+    _, values = _header_and_values(safetensors.torch.save(tensors))
+    metadata = {_ELBOS: elbos, _OF: of, _DIGEST: _digest(values, elbos)}
+    return safetensors.torch.save(tensors, metadata)
+
+
+def parse(content: bytes, of: str) -> Checkpoint | None:
+    """The checkpoint that a file holds; None where it is damaged, or one of something else."""
+    try:
+        header, values = _header_and_values(content)
+        metadata = header["__metadata__"]
+        if (metadata[_OF], metadata[_DIGEST]) != (of, _digest(values, metadata[_ELBOS])):
+            return None
+        return Checkpoint(tuple(json.loads(metadata[_ELBOS])), safetensors.torch.load(content))
+    except (SafetensorError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _header_and_values(content: bytes) -> tuple[dict[str, dict[str, str]], bytes]:
+    """The parts of a safetensors file: eight bytes with the length of the header, JSON, values."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:end]), content[end:]
+
+
+def _digest(values: bytes, elbos: str) -> str:
+    return hashlib.sha256(values + elbos.encode()).hexdigest()
