@@ -82,11 +82,12 @@ def uncertainty_lines(front: StudyFront, objectives: Sequence[Objective]) -> tup
             f"Hypervolume (95 %): {text} of the box between the worst and the best value of each "
             "objective."
         )
+    members = {*front.members}
     perhaps = sorted(
         (
             (candidate.probability, candidate)
             for candidate in front.candidates
-            if candidate not in front.members
+            if candidate not in members
             and candidate.probability is not None
             and candidate.probability >= _PERHAPS
         ),

@@ -29,6 +29,9 @@ _GROUPS = (
     ("recommended", theme.KNEE, 15, "diamond", 1.0),
 )
 
+# Bars of more dominated marks than these would hide the marks.
+MOST_BARS = 300
+
 _CURVES = (theme.PURPLE, theme.GREEN, theme.ORANGE, theme.SKY)
 
 
@@ -178,7 +181,7 @@ def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Fig
     """
     columns = [name for name in map(str, frame) if re.fullmatch(rf"{kind}_[0-9]+", name)]
     figure = go.Figure()
-    rows = frame.set_index("number").to_dict("index")
+    rows = frame[frame["number"].isin([*numbers])].set_index("number").to_dict("index")
     for number in numbers:
         row = rows[number]
         known = [name for name in columns if not pd.isna(row[name])]
@@ -227,7 +230,7 @@ def _markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -
         "legendrank": 1000 - rank,
         "customdata": [
             [row["allocation"], row["number"], _intervals(row, metrics) + _certainty(row)]
-            for row in part.to_dict("records")
+            for row in part[_told(part, metrics)].to_dict("records")
         ],
         "marker": {
             "color": _faded(str(color), part) if name == "front" else color,
@@ -236,6 +239,13 @@ def _markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -
             "opacity": opacity,
         },
     }
+
+
+def _told(part: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    """The columns that a mark's text is made of."""
+    ends = [f"{metric}_{end}" for metric in metrics for end in ("low", "high", "half_width")]
+    names = ["allocation", "number", *metrics, *ends, "trainings", "front_probability"]
+    return [name for name in dict.fromkeys(names) if name in part]
 
 
 def _faded(color: str, members: pd.DataFrame) -> str | list[str]:
@@ -247,6 +257,8 @@ def _faded(color: str, members: pd.DataFrame) -> str | list[str]:
 
 def _bars(name: str, part: pd.DataFrame, axes: Mapping[str, str]) -> dict[str, Any]:
     """The 95 % intervals of each axis's metric, where the frame has them."""
+    if name == "dominated" and len(part) > MOST_BARS:
+        return {}
     color = str(next(rest[0] for label, *rest in _GROUPS if label == name))
     return {
         f"error_{axis}": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -134,12 +135,13 @@ def front_of(
         probabilities = [*map(float, front_probability(cost, counts, turned, known))]
         told = losses(np.concatenate([group.values for group in groups]), objectives)
         volume = front_volume(cost, counts, turned, told.max(axis=0), told.min(axis=0))
+    halves = None if spread is None else _half_widths(spread)
     candidates = tuple(
         Candidate(
             group,
             _typical(group, mean, spread),
             mean,
-            None if spread is None else _interval(mean, group.count, spread),
+            None if halves is None else _interval(mean, halves / math.sqrt(group.count)),
             probability,
         )
         for group, mean, probability in zip(groups, means, probabilities, strict=True)
@@ -159,14 +161,19 @@ def _typical(group: Replicates, mean: tuple[float, ...], spread: Spread | None) 
     return group.trials[int(np.flatnonzero(distances <= distances.min() + 1e-9)[0])]
 
 
-def _interval(
-    mean: tuple[float, ...], count: int, spread: Spread
-) -> tuple[tuple[float, float], ...]:
+def _half_widths(spread: Spread) -> NDArray[np.float64]:
+    """Half the 95 % interval of each objective of one training, `(m,)`."""
     # Imported where it is used: it takes long, and a study without replicates needs none of it.
     from scipy.special import stdtrit
 
-    half = stdtrit(spread.freedom, 0.975) * spread.errors(count)
-    return tuple((m - float(h), m + float(h)) for m, h in zip(mean, half, strict=True))
+    halves: NDArray[np.float64] = stdtrit(spread.freedom, 0.975) * spread.errors(1)
+    return halves
+
+
+def _interval(
+    mean: tuple[float, ...], halves: NDArray[np.float64]
+) -> tuple[tuple[float, float], ...]:
+    return tuple((m - h, m + h) for m, h in zip(mean, halves.tolist(), strict=True))
 
 
 def pareto_front(record: StudyRecord) -> tuple[TrialRecord, ...]:

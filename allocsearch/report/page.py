@@ -47,6 +47,7 @@ from allocsearch.report.rung_text import rung_table
 from allocsearch.report.score_choice import score_choice
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import export_command, front_text, progress_text
+from allocsearch.report.thinning import MOST, latest_text, listed, listed_text
 from allocsearch.search.evaluations import read_evaluation, read_openings
 from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -107,15 +108,25 @@ class FinalEvaluation:
     lines: tuple[str, ...]
 
 
-def write_page(record: StudyRecord) -> Path:
-    """Write `report.html` into the run folder, and return its path."""
+def write_page(record: StudyRecord, front: StudyFront | None = None) -> Path:
+    """Write `report.html` into the run folder, and return its path.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
+    """
     path = record.folder / REPORT_NAME
-    write_atomically(path, render_page(record))
+    write_atomically(path, render_page(record, front))
     return path
 
 
-def render_page(record: StudyRecord) -> str:
-    """The report of a study as one HTML document that makes no request."""
+def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
+    """The report of a study as one HTML document that makes no request.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
+    """
     environment = Environment(
         loader=PackageLoader("allocsearch", "report"),
         autoescape=True,
@@ -123,9 +134,12 @@ def render_page(record: StudyRecord) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    front = study_front(record)
-    figures, omitted = panels(record, front)
-    header, rows = _rows(record, trials_frame(record, front))
+    front = front or study_front(record)
+    frame = trials_frame(record, front)
+    figures, omitted = panels(record, front, frame)
+    trials = listed(frame, record.config.study.parsed_objectives)
+    header, rows = _rows(record, trials)
+    failures = [t for t in record.trials if t.state in ("failed", "interrupted")]
     by_number = {row.cells[0].key: row for row in rows}
     front_header, front_rows = header, [by_number[m.trial.number] for m in front.members]
     if front.spread is not None:
@@ -147,7 +161,9 @@ def render_page(record: StudyRecord) -> str:
         panels=figures,
         rungs=rung_table(record),
         omitted=omitted,
-        failures=[t for t in record.trials if t.state in ("failed", "interrupted")],
+        trials_text=listed_text(trials, frame),
+        failures=failures[-MOST:],
+        failures_text=latest_text(failures),
         config=masked_config(record.config).to_toml(),
         figure_json=[json.loads(panel.figure.to_json()) for panel in figures],
         templates={scheme: theme.template(scheme).to_plotly_json() for scheme in _SCHEMES},

@@ -12,7 +12,13 @@ import plotly.graph_objects as go
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
 from allocsearch.report.early_stopping import at_rung, rung_frame
-from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
+from allocsearch.report.figures import (
+    MOST_BARS,
+    layer_bars,
+    metric_by_ratio,
+    pareto_3d,
+    pareto_pair,
+)
 from allocsearch.report.front import StudyFront, comparable, knee, study_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
@@ -27,6 +33,7 @@ from allocsearch.report.proxy_text import (
 )
 from allocsearch.report.rung_figures import rung_scatter
 from allocsearch.report.tables import allocations_frame, trials_frame
+from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
 from allocsearch.search.losses import losses
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -73,21 +80,22 @@ class Panel:
 
 
 def panels(
-    record: StudyRecord, front: StudyFront | None = None
+    record: StudyRecord, front: StudyFront | None = None, frame: pd.DataFrame | None = None
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     """The figures of a study, and a sentence for each part that it has too little for.
 
     Args:
         record: The study.
         front: Its front, where that is known already.
+        frame: Its `trials_frame`, where that is known already.
     """
     trials = comparable(record)
     if not trials:
         return (), ("Figures: no trial is complete.",)
     front = front or study_front(record)
-    frame = trials_frame(record, front)
+    frame = trials_frame(record, front) if frame is None else frame
     # Without replicates every trial is drawn, as it is.
-    points = frame if front.spread is None else allocations_frame(record, front)
+    points = frame if front.spread is None else allocations_frame(record, front, frame)
     objectives = tuple({o.metric: o for o in record.config.study.parsed_objectives}.values())
     made: list[Panel] = []
     omitted: list[str] = []
@@ -115,13 +123,15 @@ def panels(
 
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
-    complete = int((frame["state"] == "complete").sum())
-    what, bars = f"{complete} trials", ""
+    complete = frame[frame["state"] == "complete"]
+    shown = drawn(complete)
+    what, bars = f"{len(shown)} trials", drawn_text(shown, complete, "trials")
     if "trainings" in frame:
-        what = f"the means of {complete} allocations"
+        what = f"the means of {len(shown)} allocations"
         bars = (
-            " Marks are means over an allocation's trainings, bars their 95 % intervals; the "
-            "fainter a mark on the front, the less certain it is there."
+            " Marks are means over an allocation's trainings, bars their 95 % intervals"
+            f"{_whose_bars(shown)}; the fainter a mark on the front, the less certain it is "
+            f"there.{drawn_text(shown, complete, 'allocations')}"
         )
     for x, y in combinations(objectives, 2):
         names = f"{metric_label(x.metric)} against {metric_label(y.metric)}"
@@ -130,7 +140,7 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             _heading(f"{metric_name(y.metric)} against {metric_name(x.metric)}"),
             f"The line is the edge of what was reached in these two objectives.{bars}",
             f"Scatter plot of {what}: {names}. The table of all trials has the numbers.",
-            pareto_pair(frame, x, y),
+            pareto_pair(shown, x, y),
         )
     if len(objectives) == 3:
         yield Panel(
@@ -139,9 +149,14 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             "Drag to turn, scroll to zoom.",
             f"Scatter plot in space of {what} in all three objectives. The table of "
             "all trials has the numbers.",
-            pareto_3d(frame, (objectives[0], objectives[1], objectives[2])),
+            pareto_3d(shown, (objectives[0], objectives[1], objectives[2])),
             wide=True,
         )
+
+
+def _whose_bars(shown: pd.DataFrame) -> str:
+    """Whose bars are left out, as `figures` does."""
+    return ", for those on the front" if (~shown["on_front"]).sum() > MOST_BARS else ""
 
 
 def _prediction(record: StudyRecord) -> tuple[StudyPrediction | None, str | None]:
@@ -161,9 +176,12 @@ def _ratios(
     objectives: tuple[Objective, ...],
     prediction: StudyPrediction | None,
 ) -> Iterator[Panel]:
+    complete = frame[frame["state"] == "complete"]
+    shown = drawn(complete)
+    left_out = drawn_text(shown, complete, "allocations" if "trainings" in frame else "trials")
     for objective in objectives:
         label = metric_label(objective.metric)
-        caption = "Below 1 the bottom layers are wide, above 1 the top ones."
+        caption = f"Below 1 the bottom layers are wide, above 1 the top ones.{left_out}"
         curves: dict[str, pd.DataFrame] = {}
         if prediction is not None and objective.metric in PREDICTED:
             curves = prediction_curves(prediction)
@@ -178,7 +196,7 @@ def _ratios(
             caption,
             f"Scatter plot of {label} against the ratio of each trial's allocation. The table of "
             "all trials has the numbers.",
-            metric_by_ratio(frame, objective.metric, curves),
+            metric_by_ratio(shown, objective.metric, curves),
         )
 
 
@@ -232,8 +250,8 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
         Panel(
             "validation",
             "AUROC on each set",
-            f"A mark for each of {over}; boxes show median and quartiles. The wider a set spreads "
-            "the marks, the more it tells.",
+            f"{_strips_text(over, len(check.allocations))} The wider a set spreads them, the more "
+            "it tells.",
             "Strips of the AUROC of all allocations, one for each OOD validation set. A table "
             "with the numbers follows.",
             auroc_strips(check),
@@ -242,16 +260,27 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
     ), ()
 
 
+def _strips_text(over: str, count: int) -> str:
+    if count <= MOST:
+        return f"A mark for each of {over}; boxes show median and quartiles."
+    return f"Median, quartiles and outliers of {over}."
+
+
 def _rungs(record: StudyRecord, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
     """What the trials were at the rungs, where they were measured there."""
-    frame = rung_frame(record)
-    for objective in objectives if len(frame) else ():
+    everything = rung_frame(record)
+    if everything.empty:
+        return
+    frame = everything[sampled(everything["number"])]
+    trials, shown = everything["number"].nunique(), frame["number"].nunique()
+    left_out = f" Shown are {shown:,} of {trials:,} trials, at random." if shown < trials else ""
+    for objective in objectives:
         metric = objective.metric
         yield Panel(
             "rungs",
             _heading(f"{metric_name(metric)} at the rungs"),
             "Hollow marks do not count for tau: a rung could have stopped the trial, or another "
-            "one of the allocation came before.",
+            f"one of the allocation came before.{left_out}",
             f"Scatter plot of {metric_label(metric)} at the end of each complete trial against "
             "that at each rung. A table with the numbers follows.",
             rung_scatter(frame, metric),

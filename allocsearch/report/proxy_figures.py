@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from allocsearch.report import theme
 from allocsearch.report.proxy import ProxyCheck
 from allocsearch.report.proxy_text import tau_text
+from allocsearch.report.thinning import MOST
 
 # Clear in the middle, so that it is that of the page, light or dark.
 _DIVERGING = (
@@ -61,10 +62,13 @@ def tau_matrix(check: ProxyCheck) -> go.Figure:
 def auroc_strips(check: ProxyCheck) -> go.Figure:
     """The AUROC of every allocation on each OOD validation set, one row of marks for each.
 
+    Of more than 1,000 allocations only those have a mark that lie far from the others.
+
     Args:
         check: Of one set or more.
     """
     figure = go.Figure()
+    names = [str(allocation) for allocation in check.allocations]
     for entry in check.sets:
         figure.add_trace(
             go.Box(
@@ -72,14 +76,14 @@ def auroc_strips(check: ProxyCheck) -> go.Figure:
                 y=[entry.name] * len(entry.aurocs),
                 orientation="h",
                 name=entry.name,
-                boxpoints="all",
+                boxpoints="all" if len(entry.aurocs) <= MOST else "outliers",
                 # The marks are what counts; their box shows the median and the quartiles.
                 pointpos=0,
                 jitter=0.35,
                 marker={"color": theme.FRONT, "size": 6, "opacity": 0.75},
                 line={"color": theme.MUTED, "width": 1.5},
                 fillcolor="rgba(0, 0, 0, 0)",
-                customdata=[str(allocation) for allocation in check.allocations],
+                customdata=names,
                 hoveron="points",
                 hovertemplate="<b>%{customdata}</b><br>%{y}: AUROC %{x:.4g}<extra></extra>",
                 showlegend=False,

@@ -67,7 +67,9 @@ def trials_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.Dat
     return pd.DataFrame(columns)
 
 
-def allocations_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.DataFrame:
+def allocations_frame(
+    record: StudyRecord, front: StudyFront | None = None, trials: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Every allocation with finite objectives, one row each, in order of the first training.
 
     Columns as those of `trials_frame`, of the typical trial. Where some allocation has two
@@ -78,10 +80,12 @@ def allocations_frame(record: StudyRecord, front: StudyFront | None = None) -> p
     Args:
         record: The study.
         front: Its front, where that is known already.
+        trials: Its `trials_frame`, where that is known already.
     """
     front = front or study_front(record)
     numbers = [candidate.trial.number for candidate in front.candidates]
-    frame = trials_frame(record, front).set_index("number", drop=False).loc[numbers]
+    frame = trials_frame(record, front) if trials is None else trials
+    frame = frame.set_index("number", drop=False).loc[numbers]
     frame = frame.reset_index(drop=True)
     if front.spread is None:
         return frame
@@ -102,25 +106,33 @@ def allocations_frame(record: StudyRecord, front: StudyFront | None = None) -> p
     return pd.concat([frame, pd.DataFrame(columns)], axis=1)
 
 
-def front_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.DataFrame:
+def front_frame(
+    record: StudyRecord, front: StudyFront | None = None, trials: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The members of the front, best in the first objective first.
 
     Columns as those of `allocations_frame` but for `state`, `on_front`, `reason` and `retry_of`.
     """
     front = front or study_front(record)
     numbers = [member.trial.number for member in front.members]
-    frame = allocations_frame(record, front).set_index("number", drop=False).loc[numbers]
+    frame = allocations_frame(record, front, trials)
+    frame = frame.set_index("number", drop=False).loc[numbers]
     return frame.drop(columns=["state", "on_front", "reason", "retry_of"]).reset_index(drop=True)
 
 
-def write_tables(record: StudyRecord) -> tuple[Path, Path]:
+def write_tables(record: StudyRecord, front: StudyFront | None = None) -> tuple[Path, Path]:
     """Write `trials.csv` and `front.csv` into the run folder, and return their paths.
 
     A missing value is an empty cell; floats are written so that they read back exactly.
+
+    Args:
+        record: The study.
+        front: Its front, where that is known already.
     """
     paths = record.folder / TRIALS_NAME, record.folder / FRONT_NAME
-    front = study_front(record)
-    frames = trials_frame(record, front), front_frame(record, front)
+    front = front or study_front(record)
+    trials = trials_frame(record, front)
+    frames = trials, front_frame(record, front, trials)
     for path, frame in zip(paths, frames, strict=True):
         write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))
     return paths
