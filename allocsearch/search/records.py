@@ -11,8 +11,9 @@ import optuna
 from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import StudyConfig
+from allocsearch.config import InputError, StudyConfig, shown
 from allocsearch.search.storage import load_run_config, open_study
+from allocsearch.search.trial_attributes import checked_attributes
 
 State = Literal["complete", "pruned", "failed", "interrupted", "running", "waiting"]
 
@@ -132,47 +133,76 @@ class StudyRecord:
 
 
 def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
-    """The record of one Optuna trial."""
-    attributes = trial.user_attrs
-    text = attributes.get(ALLOCATION)
+    """The record of one Optuna trial.
+
+    Raises:
+        InputError: If an attribute is not what a trial records.
+    """
+    found = checked_attributes(trial.number, trial.user_attrs)
     return TrialRecord(
         number=trial.number,
-        state=_state(trial.state, attributes),
-        allocation=None if text is None else Allocation.parse(text),
-        seed=attributes.get(SEED),
-        replicate=attributes.get(REPLICATE),
+        state=_state(trial.state, interrupted=found.interrupted),
+        allocation=found.allocation,
+        seed=found.seed,
+        replicate=found.replicate,
         values=tuple(trial.values or ()),
-        metrics=attributes.get(METRICS, {}),
-        score=attributes.get(SCORE),
-        broken_invariants=tuple(attributes.get(BROKEN_INVARIANTS, ())),
-        provenance=attributes.get(PROVENANCE, {}),
+        metrics=found.metrics,
+        score=found.score,
+        broken_invariants=found.broken_invariants,
+        provenance=found.provenance,
         duration=None if trial.duration is None else trial.duration.total_seconds(),
-        reason=attributes.get(REASON),
-        retry_of=attributes.get(RETRY_OF),
-        progress=attributes.get(PROGRESS, {}),
-        warm_start=attributes.get(WARM_START),
-        rungs=tuple(
-            RungRecord(each["rung"], tuple(each["values"]), each["judged"])
-            for each in attributes.get(RUNGS, ())
-        ),
+        reason=found.reason,
+        retry_of=found.retry_of,
+        progress=found.progress,
+        warm_start=found.warm_start,
+        rungs=tuple(RungRecord(each.rung, each.values, each.judged) for each in found.rungs),
     )
 
 
-def _state(state: TrialState, attributes: Mapping[str, Any]) -> State:
+def _state(state: TrialState, *, interrupted: bool) -> State:
     if state == TrialState.COMPLETE:
         return "complete"
     if state == TrialState.PRUNED:
         return "pruned"
     if state.is_finished():
-        return "interrupted" if attributes.get(INTERRUPTED) else "failed"
+        return "interrupted" if interrupted else "failed"
     return "running" if state == TrialState.RUNNING else "waiting"
 
 
 def read_study(study: optuna.Study, config: StudyConfig, folder: Path) -> StudyRecord:
-    """The record of an open study."""
-    trials = tuple(read_trial(trial) for trial in study.get_trials(deepcopy=False))
-    most = study.user_attrs.get(MOST_TRIALS)
+    """The record of an open study.
+
+    Raises:
+        InputError: If its storage holds what no study records.
+    """
+    wanted = len(config.study.objectives)
+    try:
+        stored, most = _stored(study)
+        trials = tuple(map(read_trial, stored))
+        for trial in trials:
+            # A column of SQLite takes any type.
+            numbers = all(isinstance(value, float) for value in trial.values)
+            if trial.state == "complete" and (len(trial.values) != wanted or not numbers):
+                found = (
+                    f"values of trial {trial.number} in the storage: found {shown(trial.values)}"
+                )
+                raise InputError(f"{found}; allowed: a number for each of {wanted} objectives")
+        if most is not None and (type(most) is not int or most < 0):
+            raise InputError(
+                f"{MOST_TRIALS} in the storage: found {shown(most)}; allowed: a count"
+            )
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
     return StudyRecord(folder=folder, config=config, trials=trials, most=most)
+
+
+def _stored(study: optuna.Study) -> tuple[list[optuna.trial.FrozenTrial], Any]:
+    """The trials of a study, and the most trials that it ends with."""
+    try:
+        return study.get_trials(deepcopy=False), study.user_attrs.get(MOST_TRIALS)
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # Optuna takes for granted that nobody else has written what it reads.
+        raise InputError(f"the storage holds what Optuna cannot read: {error}") from None
 
 
 def read_run(folder: Path) -> StudyRecord:
