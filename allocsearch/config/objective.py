@@ -22,10 +22,10 @@ class Objective(Section):
         """Read `max:METRIC` or `min:METRIC`.
 
         Raises:
-            ValueError: If `text` has another form.
+            ValueError: If `text` has another form, or a control character in it.
         """
         match = re.fullmatch(r"(max|min):(\S+)", text)
-        if not match:
+        if not match or not match[2].isprintable():
             raise ValueError(f"found {shown(text)}; allowed: max:METRIC or min:METRIC")
         direction: Any = cls._directions[match[1]]
         return cls(metric=match[2], direction=direction)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError
@@ -16,11 +17,15 @@ from allocsearch.theory import GaussianChain, Prediction, predict
 THEORY_NAME = "theory.json"
 
 
+def _canonical(text: str) -> str:
+    return str(Allocation.parse(text))
+
+
 @dataclass(frozen=True)
 class PredictedAllocation:
     """An allocation in text form with its ratio, retention (nats) and attenuation."""
 
-    allocation: str
+    allocation: Annotated[str, AfterValidator(_canonical)]
     ratio: float
     retention: float
     attenuation: float
