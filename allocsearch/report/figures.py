@@ -20,7 +20,8 @@ from allocsearch.config import Objective
 from allocsearch.report import theme
 from allocsearch.report.candidate_text import clipped_ends, probability_text
 from allocsearch.report.front import non_dominated
-from allocsearch.report.labels import interval_text, metric_label
+from allocsearch.report.labels import interval_text
+from allocsearch.report.plot_text import plot_label
 from allocsearch.search.losses import losses
 
 _GROUPS = (
@@ -93,7 +94,7 @@ def pareto_3d(
                 **_bars(name, part, dict(zip("xyz", metrics, strict=True))),
             )
         )
-    titles = [metric_label(metric) for metric in metrics]
+    titles = [plot_label(metric) for metric in metrics]
     figure.update_layout(
         template=theme.template("light"),
         scene={
@@ -132,7 +133,7 @@ def metric_by_ratio(
                 name=name,
                 line={"color": color, "width": 1.5, "dash": "dash"},
                 hovertemplate=f"<b>%{{customdata[0]}}</b>, {name}<br>"
-                f"{metric_label(metric)}: %{{y:.4g}}<extra></extra>",
+                f"{plot_label(metric)}: %{{y:.4g}}<extra></extra>",
                 legendrank=1002,
             )
         )
@@ -156,7 +157,7 @@ def metric_by_ratio(
                 [*rows["ratio"], *(r for c in (curves or {}).values() for r in c["ratio"])]
             ),
         },
-        yaxis={"title": {"text": metric_label(metric)}, **_range(rows, metric)},
+        yaxis={"title": {"text": plot_label(metric)}, **_range(rows, metric)},
     )
     return figure
 
@@ -291,7 +292,7 @@ def _range(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 def _hover(metrics: Sequence[str], axes: str) -> str:
-    lines = [f"{metric_label(m)}: %{{{a}:.4g}}" for m, a in zip(metrics, axes, strict=True)]
+    lines = [f"{plot_label(m)}: %{{{a}:.4g}}" for m, a in zip(metrics, axes, strict=True)]
     first = "<b>%{customdata[0]}</b> (trial %{customdata[1]})"
     return "<br>".join([first, *lines]) + "%{customdata[2]}<extra></extra>"
 
@@ -299,7 +300,7 @@ def _hover(metrics: Sequence[str], axes: str) -> str:
 def _intervals(row: Mapping[Any, Any], metrics: Sequence[str]) -> str:
     """A line for each of a row's metrics that has a 95 % interval."""
     known = {**row, **{end: x for metric in metrics for end, x in _ends(row, metric).items()}}
-    found = [(metric_label(metric), interval_text(metric, known)) for metric in metrics]
+    found = [(plot_label(metric), interval_text(metric, known)) for metric in metrics]
     return "".join(f"<br>{label}, 95 %: {text}" for label, text in found if text)
 
 
@@ -318,7 +319,7 @@ def _certainty(row: Mapping[Any, Any]) -> str:
 
 def _better(objective: Objective) -> str:
     arrow = "higher" if objective.direction == "maximize" else "lower"
-    return f"{metric_label(objective.metric)}, {arrow} is better"
+    return f"{plot_label(objective.metric)}, {arrow} is better"
 
 
 def _add_edge(figure: go.Figure, rows: pd.DataFrame, x: Objective, y: Objective) -> None:

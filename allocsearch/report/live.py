@@ -90,7 +90,8 @@ def _front(record: StudyRecord) -> list[RenderableType]:
     metrics = [objective.metric for objective in record.config.study.parsed_objectives]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("allocation", *map(metric_name, metrics)):
-        table.add_column(name, justify="left" if name == "allocation" else "right")
+        # Brackets in a name are no markup.
+        table.add_column(Text(name), justify="left" if name == "allocation" else "right")
     for member in front.members[:_FRONT_ROWS]:
         values = map(with_unit, metrics, member.mean)
         table.add_row(str(member.allocation), *values)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from allocsearch.report import theme
 from allocsearch.report.early_stopping import at_rung
-from allocsearch.report.labels import metric_label
+from allocsearch.report.plot_text import plot_label
 
 
 def rung_scatter(frame: pd.DataFrame, metric: str) -> go.Figure:
@@ -37,7 +37,7 @@ def rung_scatter(frame: pd.DataFrame, metric: str) -> go.Figure:
                 f"rung {rung:g}: %{{x:.4g}}<br>end: %{{y:.4g}}<extra></extra>",
             )
         )
-    label = metric_label(metric)
+    label = plot_label(metric)
     figure.update_layout(
         template=theme.template("light"),
         showlegend=True,

@@ -126,7 +126,8 @@ def _front_table(record: StudyRecord, front: StudyFront, chosen: Candidate) -> T
     ]
     known = ("n", "on the front") if front.spread else ()
     for name in ("ratio", *names, *known, "trial"):
-        table.add_column(name, justify="right")
+        # Brackets in a name are no markup.
+        table.add_column(Text(name), justify="right")
     for member in front.members:
         values = [value_text(member, i, metric) for i, metric in enumerate(metrics)]
         ratio = f"{member.allocation.ratio:.2f}" if member.allocation else ""
