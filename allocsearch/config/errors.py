@@ -17,8 +17,15 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         # Names of files and keys come from the user, and may hold line ends or worse.
-        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+        line = printable(message)
         super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}...")
+
+
+def printable(text: str, kept: str = "") -> str:
+    """The text with escapes for characters that a terminal would obey, but for those in `kept`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
 def mistake(key: str, message: str) -> PydanticCustomError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from allocsearch.config.errors import printable
 from allocsearch.report.export import ExportedAllocation
 from allocsearch.report.labels import metric_name, with_unit
 
@@ -20,7 +21,7 @@ def repetition_lines(
     """
     then = {**exported.provenance.versions, "data": exported.provenance.data_fingerprint}
     causes = [
-        f"{name} was {then[name]} and is {now}"
+        f"{name} was {printable(str(then[name]))} and is {now}"
         for name, now in provenance.items()
         if then.get(name) not in (None, now)
     ]

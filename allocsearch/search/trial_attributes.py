@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, shown
+from allocsearch.config.errors import printable
 
 # Of characters. What a trainer said before it failed can be long, but nobody reads more.
 _LONGEST = 10_000
@@ -18,9 +19,7 @@ def _shown_as_it_is(text: str) -> str:
     """The text without what a terminal would take for a command, and of a length to be read."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 3]}..."
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    return printable(text, kept="\n\t")
 
 
 def _names(found: dict[str, Any]) -> dict[str, Any]:
