@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from allocsearch.allocation import Allocation
 from allocsearch.search.hypervolume_improvement import expected_improvement
+from allocsearch.search.promotion import promoted
 from allocsearch.search.proposal import FIXED_PARAMS, decode, parameters
 from allocsearch.search.records import read_trial
 from allocsearch.search.replicates import by_allocation, pooled_spread
@@ -26,8 +27,11 @@ from allocsearch.spaces import Space
 
 # Trainings that fill the space before a regression proposes any.
 START = 6
-# A space of more allocations is sampled.
+# Of more allocations that can be proposed some are sampled; a longer list is not even made.
 _ALL, _SAMPLE, _NEIGHBOURS = 2000, 1000, 20
+_LISTED = 20_000
+# Allocations that a regression can be fitted to in seconds: its time grows as their cube.
+_MOST = 500
 _DRAWS = 64
 # Of the allocations, those this near to the farthest from all others are as good as it.
 _FAR = 0.8
@@ -41,7 +45,8 @@ class LatticeGPSampler(BaseSampler):
     fill the space: the uniform split, then what is far from all others in log-ratio coordinates.
     Then the regression of `surrogate` is drawn jointly at what was trained and what other trials
     are training, and `hypervolume_improvement` judges each candidate by those draws, so that what
-    is proposed at the same time differs.
+    is proposed at the same time differs. Of more than 500 allocations it is fitted to 500: half of
+    them the best by non-domination rank, the others at random and different for each trial.
 
     Args:
         space: The search space.
@@ -123,10 +128,12 @@ def propose_allocation(
     scale = np.ptp(losses, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     spread = pooled_spread(groups)
+    chosen = _fitted(losses, rng)
+    trained, losses = [trained[i] for i in chosen], losses[chosen]
     surrogate = fit_surrogate(
         trained,
         losses / scale,
-        np.array([group.count for group in groups]),
+        np.array([groups[i].count for i in chosen]),
         None if spread is None else np.diag(spread.covariance) / scale**2,
         0 if spread is None else spread.freedom,
     )
@@ -151,13 +158,26 @@ def _candidates(
     source: random.Random,
 ) -> list[Allocation]:
     """Allocations to choose from, none of which has been given to a trial."""
-    if space.size <= _ALL:
-        return [each for rank in range(space.size) if (each := space[rank]) not in given]
+    if space.size <= _LISTED:
+        free = [each for rank in range(space.size) if (each := space[rank]) not in given]
+        if len(free) <= _ALL:
+            return free
     found = {space[source.randrange(space.size)]: None for _ in range(_SAMPLE)}
     for center in best:
         near = (each for each in space.outwards(center, source) if each not in given)
         found.update(dict.fromkeys(islice(near, _NEIGHBOURS)))
     return [each for each in found if each not in given]
+
+
+def _fitted(losses: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Which of the trained allocations the regression is fitted to, in their order."""
+    if len(losses) <= _MOST:
+        return np.arange(len(losses))
+    best = np.flatnonzero(promoted(losses, _MOST // 2))
+    if len(best) > _MOST // 2:
+        best = rng.choice(best, _MOST // 2, replace=False)
+    others = np.setdiff1d(np.arange(len(losses)), best)
+    return np.sort(np.append(best, rng.choice(others, _MOST - len(best), replace=False)))
 
 
 def _farthest(
