@@ -7,6 +7,7 @@ import random
 import re
 import tomllib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -197,7 +198,7 @@ def _without_null(value: Any) -> Any:
 
 def _changed(source: random.Random, content: dict[str, Any]) -> dict[str, Any]:
     """The content with some places of its tree dropped, renamed, copied, nested or replaced."""
-    root = json.loads(json.dumps(content))
+    root = deepcopy(content)
     for _ in range(source.choice((1, 1, 2, 4))):
         places = list(_places(root))
         if not places:
@@ -211,17 +212,17 @@ def _changed(source: random.Random, content: dict[str, Any]) -> dict[str, Any]:
         elif change == 1 and isinstance(where, dict):
             where[source.choice((*_KEYS, str(its_key), str(key)[:-1]))] = where.pop(key)
         elif change == 2:
-            where[key] = json.loads(json.dumps(other[its_key]))
+            where[key] = deepcopy(other[its_key])
         elif change == 3:
-            where[key] = source.choice(([value], {"a": value}, [value] * 3, str(value)))
+            where[key] = deepcopy(source.choice(([value], {"a": value}, [value, 1], str(value))))
         elif change == 4:
             where[key] = source.choice(_TEXTS)
         elif change == 5 and isinstance(value, list) and value:
-            where[key] = value * source.choice((2, 100))
+            where[key] = [deepcopy(each) for each in value * source.choice((2, 100))]
         elif change == 6 and isinstance(value, int | float):
             where[key] = source.choice((-value, value + 1, value * 1000, float(value), value / 3))
         else:
-            where[key] = source.choice(_VALUES)
+            where[key] = deepcopy(source.choice(_VALUES))
     return root
 
 
