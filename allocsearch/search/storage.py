@@ -25,6 +25,7 @@ __all__ = [
     "DATABASE_NAME",
     "PATIENCE",
     "StorageError",
+    "StorageLostError",
     "check_storage",
     "load_run_config",
     "open_study",

@@ -34,7 +34,7 @@ from allocsearch.search.records import (
 )
 from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
-from allocsearch.search.storage import PATIENCE, open_study
+from allocsearch.search.storage import PATIENCE, StorageLostError, open_study
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
 from allocsearch.spaces import build_space
@@ -129,6 +129,9 @@ def run_trials(
             else:
                 _record_end(study, trial, str(result))
             left.remove(trial)
+    except StorageLostError:
+        # No fault of the trainings: they are begun again.
+        raise
     except (RuntimeError, ValueError, MemoryError, ArithmeticError) as error:
         for trial in left:
             logger.error("trial %d failed\n%s", trial.number, traceback.format_exc())

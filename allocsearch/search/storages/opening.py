@@ -9,7 +9,7 @@ from typing import Any
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from allocsearch.search.storages.driver import check_driver
@@ -64,14 +64,19 @@ def storage_at(url: str, password: str | None = None) -> BaseStorage:
         return journal_storage(path)
     # Workers that open a fresh database together make the same tables: all but one fail.
     retrying = Retrying(
-        retry=retry_if_exception(
-            lambda error: isinstance(cause_of(error), IntegrityError | ProgrammingError)
-        ),
+        retry=retry_if_exception(_came_second),
         stop=stop_after_attempt(8),
         wait=wait_random_exponential(multiplier=0.1, max=2),
         reraise=True,
     )
     return retrying(_database, parsed, password)
+
+
+def _came_second(error: BaseException) -> bool:
+    """Whether a database may have refused to make what another has just made."""
+    cause = cause_of(error)
+    known = isinstance(cause, IntegrityError | ProgrammingError)
+    return known or (isinstance(cause, OperationalError) and "already exists" in str(cause))
 
 
 def _database(url: URL, password: str | None) -> BaseStorage:

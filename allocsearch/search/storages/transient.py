@@ -29,7 +29,7 @@ def is_transient(error: BaseException) -> bool:
             return str(code).startswith(_SQLITE_CODES)
         return isinstance(cause, OperationalError | InterfaceError) or cause.connection_invalidated
     if isinstance(cause, OSError):
-        return cause.errno in _SYSTEM_CODES
+        return isinstance(cause, ConnectionError) or cause.errno in _SYSTEM_CODES
     # grpc is not installed everywhere. A database that its server has lost is UNKNOWN there.
     code = getattr(cause, "code", None)
     return callable(code) and getattr(code(), "name", "") in _GRPC_CODES
