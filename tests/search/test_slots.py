@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from optuna.trial import TrialState
 
 from allocsearch.config import InputError, StudyConfig
+from allocsearch.search import slots
 from allocsearch.search.records import (
     ALLOCATION,
     INTERRUPTED,
@@ -27,6 +29,7 @@ from allocsearch.search.records import (
     read_trial,
 )
 from allocsearch.search.slots import STOPPED, claim, end_trial, fill, requeue, slot_seed
+from allocsearch.search.storages.errors import LockLostError
 from allocsearch.spaces import build_space
 
 OBJECTIVES = ["max:retention", "min:attenuation"]
@@ -481,6 +484,100 @@ class Queue(RuleBasedStateMachine):
         finished = states(self.study)
         assert finished["complete"] + finished["failed"] == self.trials
         assert set(finished) <= {"complete", "failed", "interrupted"}
+
+
+def test_what_was_enqueued_twice_is_run_once(study: optuna.Study) -> None:
+    """As when the answer to the first attempt was lost."""
+    config = config_of(4)
+    fill_with(study, config)
+    study.enqueue_trial({}, user_attrs={SLOT: 2})
+    run_one(study, config)
+    study.enqueue_trial({}, user_attrs={SLOT: 0})
+    fill_with(study, config)
+    assert counted_slots(study) == [0, 1, 2, 3]
+    study.enqueue_trial({}, user_attrs={SLOT: 1})
+    while run_one(study, config):
+        pass
+    assert states(study) == {"complete": 4, "interrupted": 3}
+    assert counted_slots(study) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_trial_that_two_have_repeated_is_run_once(study: optuna.Study, marked: bool) -> None:
+    config = config_of(2)
+    fill_with(study, config)
+    claim_for(study, config, "dead")
+    # Another process sees the same death, and dies before or after it marks the trial.
+    repeat(study, study.trials[0])
+    if marked:
+        requeue(study, config, everyone, "the worker died")
+        repeat(study, study.trials[0])
+    else:
+        repeat(study, study.trials[0])
+    fill_with(study, config)
+    while run_one(study, config):
+        pass
+    requeue(study, config, everyone, "the worker died")
+    assert states(study) == {"complete": 2, "interrupted": 2}
+    assert counted_slots(study) == [0, 1]
+
+
+def test_a_trial_that_ends_while_it_is_repeated_is_not_run_again(study: optuna.Study) -> None:
+    config = config_of(2)
+    fill_with(study, config)
+    slow = claim_for(study, config, "slow")
+    assert slow is not None
+    repeat(study, study.trials[0])
+    study.tell(slow, [1.0, 2.0])
+    while run_one(study, config):
+        pass
+    assert states(study) == {"complete": 2, "interrupted": 1}
+    assert read_trial(study.trials[0]).state == "complete"
+
+
+@pytest.mark.parametrize("losses", [1, 2, 3])
+def test_what_was_settled_under_a_lost_lock_is_settled_again(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch, losses: int
+) -> None:
+    def outcome(losses: int, of: optuna.Study) -> dict[int, tuple[str, int]]:
+        config = config_of(3)
+        fill_with(of, config)
+        left = iter([False] * 2 + [True] * losses)
+
+        @contextmanager
+        def lossy(of: optuna.Study) -> Iterator[None]:
+            yield
+            if next(left, False):
+                raise LockLostError("lost")
+
+        monkeypatch.setattr(slots, "claim_lock", lossy)
+        while run_one(of, config):
+            pass
+        live = [t.user_attrs for t in of.trials if not t.user_attrs.get(INTERRUPTED)]
+        assert counted_slots(of) == [0, 1, 2]
+        return {found[SLOT]: (found[ALLOCATION], found[REPLICATE]) for found in live}
+
+    undisturbed = outcome(0, optuna.create_study(directions=DIRECTIONS))
+    assert outcome(losses, study) == undisturbed
+    assert states(study) == {"complete": 3, "interrupted": losses}
+
+
+def test_a_lock_that_is_lost_again_and_again_is_an_error(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def hopeless(of: optuna.Study) -> Iterator[None]:
+        yield
+        raise LockLostError("lost")
+
+    config = config_of(1)
+    fill_with(study, config)
+    monkeypatch.setattr(slots, "claim_lock", hopeless)
+    for call in (claim_for, lambda *_: fill_with(study, config)):
+        with pytest.raises(LockLostError):
+            call(study, config, "worker")
+    assert counted_slots(study) == [0]
+    assert states(study)["waiting"] == 1
 
 
 TestQueue = Queue.TestCase
