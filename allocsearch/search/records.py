@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -196,10 +198,24 @@ def read_study(study: optuna.Study, config: StudyConfig, folder: Path) -> StudyR
     return StudyRecord(folder=folder, config=config, trials=trials, most=most)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which takes as long as the reading, and finds nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _stored(study: optuna.Study) -> tuple[list[optuna.trial.FrozenTrial], Any]:
     """The trials of a study, and the most trials that it ends with."""
     try:
-        return study.get_trials(deepcopy=False), study.user_attrs.get(MOST_TRIALS)
+        with _no_collection():
+            trials = study.get_trials(deepcopy=False)
+        return trials, study.user_attrs.get(MOST_TRIALS)
     except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         # Optuna takes for granted that nobody else has written what it reads.
         raise InputError(f"the storage holds what Optuna cannot read: {error}") from None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from typing import ClassVar
 
 import optuna
 import pytest
@@ -108,3 +110,24 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run folder"):
         read_run(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_as_it_was_once_a_study_is_read(enabled, monkeypatch):
+    seen = []
+
+    class Study:
+        user_attrs: ClassVar[dict[str, object]] = {}
+
+        def get_trials(self, deepcopy):
+            seen.append(gc.isenabled())
+            raise ValueError("broken")
+
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with pytest.raises(InputError):
+            records._stored(Study())
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+    assert seen == [False]
