@@ -41,7 +41,7 @@ def values(allocation: Allocation) -> list[float]:
     return [float(allocation.dims[0]), allocation.dims[0] / allocation.dims[-1]]
 
 
-def test_every_training_is_of_another_allocation(tmp_path: Path) -> None:
+def test_every_training_is_of_another_allocation() -> None:
     config = config_of(12)
     space = build_space(config.search_space)
     study = optuna.create_study(directions=DIRECTIONS)
@@ -53,7 +53,7 @@ def test_every_training_is_of_another_allocation(tmp_path: Path) -> None:
     assert {t.user_attrs[REPLICATE] for t in study.trials} == {0}
 
 
-def test_the_first_trials_are_far_from_each_other(tmp_path: Path) -> None:
+def test_the_first_trials_are_far_from_each_other() -> None:
     config = config_of(START, budget=40)
     space = build_space(config.search_space)
 
@@ -104,7 +104,7 @@ def test_any_number_of_objectives(objectives: int) -> None:
     assert len(found) == START + 2
 
 
-def test_what_runs_or_failed_is_not_proposed(tmp_path: Path) -> None:
+def test_what_runs_or_failed_is_not_proposed() -> None:
     config = config_of(20, budget=6)
     space = build_space(config.search_space)
     study = optuna.create_study(directions=DIRECTIONS)

@@ -53,7 +53,7 @@ def space_of(config: StudyConfig) -> Space:
     return _built(config.search_space.model_dump_json())
 
 
-def run_all(config: StudyConfig, folder: Path, study: optuna.Study | None = None) -> optuna.Study:
+def run_all(config: StudyConfig, study: optuna.Study | None = None) -> optuna.Study:
     """Run a study to its end, by a made-up trade-off instead of trainings."""
     space = space_of(config)
     study = study or optuna.create_study(directions=DIRECTIONS)
@@ -82,7 +82,7 @@ def test_a_small_space_is_trained_to_its_last_replicate(
 ) -> None:
     config = config_of(SPACES[name], 100, sampler, repeats=repeats, replicates=2)
     space = space_of(config)
-    study = run_all(config, tmp_path)
+    study = run_all(config)
     everything = {(str(space[rank]), r) for rank in range(space.size) for r in range(2)}
     assert Counter(trainings(study)) == dict.fromkeys(everything, 1)
     record = read_study(study, config, tmp_path)
@@ -96,11 +96,11 @@ def test_a_small_space_is_trained_to_its_last_replicate(
 
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
-def test_every_sampler_sees_what_was_trained(tmp_path: Path, sampler: str, name: str) -> None:
+def test_every_sampler_sees_what_was_trained(sampler: str, name: str) -> None:
     # Past ten trials samplers propose by their models.
     config = config_of(SPACES[name], 14, sampler, replicates=5)
     space = space_of(config)
-    study = run_all(config, tmp_path)
+    study = run_all(config)
     for trial in study.trials:
         decoded = space.suggest(FixedTrial(trial.params))
         assert str(decoded) == trial.user_attrs[ALLOCATION]
@@ -108,8 +108,8 @@ def test_every_sampler_sees_what_was_trained(tmp_path: Path, sampler: str, name:
         assert trial.user_attrs[SEED] == training_seed(5, decoded, trial.user_attrs[REPLICATE])
 
 
-def test_nsga2_knows_the_generation_of_every_trial(tmp_path: Path) -> None:
-    study = run_all(config_of({"budget": 12}, 20, "nsga2"), tmp_path)
+def test_nsga2_knows_the_generation_of_every_trial() -> None:
+    study = run_all(config_of({"budget": 12}, 20, "nsga2"))
     assert all(
         any(key.startswith("NSGAIISampler:generation") for key in trial.system_attrs)
         for trial in study.trials
@@ -118,12 +118,12 @@ def test_nsga2_knows_the_generation_of_every_trial(tmp_path: Path) -> None:
 
 def test_a_study_of_the_number_of_allocations_trains_each_once(tmp_path: Path) -> None:
     config = config_of({"budget": 8}, 21)
-    study = run_all(config, tmp_path)
+    study = run_all(config)
     assert Counter(replicate for _, replicate in trainings(study)) == {0: 21}
     assert read_study(study, config, tmp_path).most is None
 
 
-def test_repeated_proposals_become_replicates_up_to_their_number(tmp_path: Path) -> None:
+def test_repeated_proposals_become_replicates_up_to_their_number() -> None:
     table = {"budget": 6, "kind": "table", "allocations": ["2-2-2", "3-3", "4-1-1", "1-4-1"]}
     config = config_of(table, 4, repeats="replicate", replicates=2)
     space = space_of(config)
@@ -133,7 +133,7 @@ def test_repeated_proposals_become_replicates_up_to_their_number(tmp_path: Path)
     for trial in study.trials:
         fixed = space.params(Allocation((2, 2, 2)))
         study._storage.set_trial_system_attr(trial._trial_id, "fixed_params", fixed)
-    study = run_all(config, tmp_path, study)
+    study = run_all(config, study)
     found = trainings(study)
     assert found[:2] == [("2-2-2", 0), ("2-2-2", 1)]
     # 4-1-1, 1-4-1 and 3-3 are all 4 dims away.
@@ -187,9 +187,9 @@ def test_seeds_depend_on_study_allocation_and_replicate_alone() -> None:
 
 
 @pytest.mark.parametrize("sampler", ["random", "nsga2"])
-def test_stops_change_nothing_of_what_is_trained(tmp_path: Path, sampler: str) -> None:
+def test_stops_change_nothing_of_what_is_trained(sampler: str) -> None:
     config = config_of({"budget": 6}, 25, sampler)
-    whole = run_all(config, tmp_path)
+    whole = run_all(config)
     space = space_of(config)
     study = optuna.create_study(directions=DIRECTIONS)
     fill(study, config, space)
@@ -199,14 +199,14 @@ def test_stops_change_nothing_of_what_is_trained(tmp_path: Path, sampler: str) -
         assert trial is not None
         settled.append((str(space.suggest(trial)), trial.user_attrs[REPLICATE]))
         requeue(study, config, lambda worker: True, STOPPED)
-    stopped = run_all(config, tmp_path, study)
+    stopped = run_all(config, study)
     assert set(settled) <= set(trainings(stopped))
     assert len(set(trainings(stopped))) == len(trainings(stopped)) == 25
     if sampler == "random":
         assert set(trainings(stopped)) == set(trainings(whole))
 
 
-def test_one_killed_before_all_is_recorded_is_settled_anew(tmp_path: Path) -> None:
+def test_one_killed_before_all_is_recorded_is_settled_anew() -> None:
     config = config_of({"budget": 6}, 3)
     space = space_of(config)
     study = optuna.create_study(directions=DIRECTIONS)
@@ -221,7 +221,7 @@ def test_one_killed_before_all_is_recorded_is_settled_anew(tmp_path: Path) -> No
     other = claim(study, config, space, "other")
     assert other is not None
     requeue(study, config, lambda worker: worker is None, "the worker died")
-    run_all(config, tmp_path, study)
+    run_all(config, study)
     ended = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     repeated = ended[-1]
     assert repeated.user_attrs[ALLOCATION] == "4-1-1"
@@ -231,7 +231,7 @@ def test_one_killed_before_all_is_recorded_is_settled_anew(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "space", [{"budget": 400_000, "layers": 2}, {"budget": 900, "layers": 12}]
 )
-def test_neighbours_in_a_huge_space_decode_to_themselves(tmp_path: Path, space: dict) -> None:
+def test_neighbours_in_a_huge_space_decode_to_themselves(space: dict) -> None:
     config = config_of(space, 6)
     built = space_of(config)
     study = optuna.create_study(directions=DIRECTIONS)
@@ -239,7 +239,7 @@ def test_neighbours_in_a_huge_space_decode_to_themselves(tmp_path: Path, space: 
     fixed = built.params(built[built.size // 2])
     for trial in study.trials:
         study._storage.set_trial_system_attr(trial._trial_id, "fixed_params", fixed)
-    run_all(config, tmp_path, study)
+    run_all(config, study)
     assert len({allocation for allocation, _ in trainings(study)}) == 6
     proposed = built.suggest(FixedTrial(fixed))
     for trial in study.trials:
@@ -248,7 +248,7 @@ def test_neighbours_in_a_huge_space_decode_to_themselves(tmp_path: Path, space: 
         assert distance(decoded, proposed) <= 6
 
 
-def _work(url: str, config: StudyConfig, folder: Path, name: str) -> None:
+def _work(url: str, config: StudyConfig, name: str) -> None:
     study = optuna.load_study(study_name="shared", storage=url)
     space = space_of(config)
     while (trial := claim(study, config, space, name)) is not None:
@@ -263,9 +263,7 @@ def test_processes_never_train_the_same_twice(tmp_path: Path) -> None:
     space = space_of(config)
     fill(study, config, space)
     context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=_work, args=(url, config, tmp_path, name)) for name in ("a", "b")
-    ]
+    workers = [context.Process(target=_work, args=(url, config, name)) for name in ("a", "b")]
     for worker in workers:
         worker.start()
     for worker in workers:

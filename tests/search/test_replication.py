@@ -93,7 +93,7 @@ def test_a_share_of_replicates_needs_replicates(tmp_path: Path, write_study) -> 
         load(study)
 
 
-def test_a_study_spends_its_share_where_the_front_is_uncertain(tmp_path: Path) -> None:
+def test_a_study_spends_its_share_where_the_front_is_uncertain() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     section = {"trials": 20, "sampler": "random", "replicate_share": 0.25, "replicates": 2}
     config = StudyConfig.model_validate(
