@@ -84,7 +84,8 @@ def read_detector(folder: Path) -> DetectorFiles:
         model.load_state_dict(weights)
         scores = tensors[_SCORES]
         reference = Reference(*(tensors[field.name] for field in fields(Reference)))
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, TypeError, KeyError) as error:
+        # A size that is no 64-bit number is a type to torch.
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: does not fit the tensors beside it: {reason}") from None
     if len(scores) != card.validation_size:

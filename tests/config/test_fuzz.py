@@ -41,6 +41,12 @@ def test_some_mutations_of_every_kind_load_and_others_do_not(folder, detector, c
     assert {bool(outcome(mutation, place)) for mutation in each} == {True, False}
 
 
+@pytest.mark.parametrize("shape", [[2**31 - 1] * 2, [2**31 - 1] * 3, [7]])
+def test_the_shape_of_another_detector(detector, card, shape):
+    each = Case("detector", "detector.json", json.dumps({**card, "shape": shape}).encode())
+    assert "does not fit the tensors beside it" in outcome(each, detector)
+
+
 @pytest.mark.parametrize(
     "value",
     ["!!bool foo", "!!int ''", "!!float ''", "!!timestamp foo", "!!int", "!!float 1e", "!!int _"],
