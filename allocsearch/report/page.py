@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import Objective, StudyConfig
+from allocsearch.config import Objective
 from allocsearch.report import theme
 from allocsearch.report.candidate_text import (
     has_interval,
@@ -164,7 +163,7 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
         trials_text=listed_text(trials, frame),
         failures=failures[-MOST:],
         failures_text=latest_text(failures),
-        config=masked_config(record.config).to_toml(),
+        config=record.config.to_toml(),
         figure_json=[json.loads(panel.figure.to_json()) for panel in figures],
         templates={scheme: theme.template(scheme).to_plotly_json() for scheme in _SCHEMES},
         plotly_js=Markup(get_plotlyjs()) if figures else None,  # noqa: S704
@@ -328,15 +327,3 @@ def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:
 
 def _number(value: float, text: str) -> Cell:
     return Cell(text, None if pd.isna(value) else float(value))
-
-
-def masked_config(config: StudyConfig) -> StudyConfig:
-    """The config with `***` for the password of its storage, if that has one."""
-    url = config.study.storage
-    if url is None or not urlsplit(url).password:
-        return config
-    parts = urlsplit(url)
-    user, _, host = parts.netloc.rpartition("@")
-    masked = parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()
-    study = config.study.model_copy(update={"storage": masked})
-    return config.model_copy(update={"study": study})

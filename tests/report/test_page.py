@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from allocsearch.report.front import pareto_front
-from allocsearch.report.page import masked_config, recommendation, render_page, write_page
+from allocsearch.report.page import recommendation, render_page, write_page
 from allocsearch.report.pick import pick
 from allocsearch.search.evaluations import (
     Detected,
@@ -191,16 +191,6 @@ def test_one_objective_has_no_front_plot(study_of):
     page = _Page(render_page(study_of([[1.0], [2.0], [3.0]])))
     assert "the study has one objective" in page.text
     assert len(page.plots()) == 1
-
-
-def test_password_of_the_storage_is_masked(study):
-    url = "postgresql://ann:s3cr3t@host:5432/db?sslmode=require"
-    section = study.config.study.model_copy(update={"storage": url})
-    config = study.config.model_copy(update={"study": section})
-    masked = masked_config(config).study.storage
-    assert masked == "postgresql://ann:***@host:5432/db?sslmode=require"
-    assert "s3cr3t" not in render_page(dataclasses.replace(study, config=config))
-    assert masked_config(study.config) == study.config
 
 
 def test_page_is_written_into_the_run_folder(study):
