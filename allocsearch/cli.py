@@ -26,7 +26,9 @@ from allocsearch.config import (
     InputError,
     StudyConfig,
     TrainerSection,
+    checked_storage_url,
     load,
+    printable,
     split_password,
 )
 from allocsearch.report.export import ExportedAllocation, Format
@@ -138,6 +140,7 @@ def _interruptible() -> Iterator[Callable[[], None]]:
 
 
 def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
+    from allocsearch.report.front import study_front
     from allocsearch.report.live import PlainProgress, live_view
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
@@ -163,8 +166,9 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
                 print(line, flush=True)
 
         record = run_study(config, folder, tell)
-    write_tables(record)
-    page = write_page(record)
+    front = study_front(record)
+    write_tables(record, front)
+    page = write_page(record, front)
     console.print(
         summary(record, elapsed=time.monotonic() - start, report=page),
         soft_wrap=True,
@@ -172,6 +176,44 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
     )
     if not record.complete:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def worker(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Its name, as in study.name.")],
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="Where its trials are kept, as reached from here.")
+    ],
+    runs: Annotated[Path, typer.Option(help="Folder for the run folder of the study.")] = Path(
+        "runs"
+    ),
+) -> None:
+    """Train trials of a study that `run` has begun, on this or another machine.
+
+    Its settings come from the storage. It can be started and stopped at any time; one process
+    trains one trial, or one population, at a time.
+
+    Example: `allocsearch worker quickstart --storage sqlite:///runs/quickstart/study.db`
+    """
+    try:
+        url = checked_storage_url(_without_password(storage))
+    except ValueError as error:
+        raise InputError(f"--storage: {error}") from None
+    with _interruptible() as check:
+        from allocsearch.report.terminal import progress_text
+        from allocsearch.search.joining import join
+        from allocsearch.search.records import StudyRecord
+
+        check()
+        last = ""
+
+        def tell(record: StudyRecord) -> None:
+            nonlocal last
+            if (text := progress_text(record)) != last:
+                last = text
+                print(f"{study}: {text}", flush=True)
+
+        join(study, url, runs, tell)
 
 
 @app.command()
@@ -193,12 +235,14 @@ def report(run_folder: _RunFolder) -> None:
 
     Example: `allocsearch report runs/quickstart`
     """
+    from allocsearch.report.front import study_front
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
     from allocsearch.search.records import read_run
 
     record = read_run(run_folder)
-    for path in (write_page(record), *write_tables(record)):
+    front = study_front(record)
+    for path in (write_page(record, front), *write_tables(record, front)):
         print(path)
 
 
@@ -517,5 +561,5 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)

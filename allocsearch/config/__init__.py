@@ -14,7 +14,7 @@ from allocsearch.config.data import (
     SourceName,
 )
 from allocsearch.config.early_stopping import EarlyStoppingSection, RungSchedule
-from allocsearch.config.errors import InputError, hint, mistake, shown, suggestion
+from allocsearch.config.errors import InputError, hint, mistake, printable, shown, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
 from allocsearch.config.hvae_oodd import hvae_oodd_config
@@ -30,6 +30,7 @@ from allocsearch.config.section import Counts, Section
 from allocsearch.config.storage_url import (
     PASSWORD_FILE_VARIABLE,
     PASSWORD_VARIABLE,
+    checked_storage_url,
     split_password,
 )
 from allocsearch.config.study import SamplerName, StudySection
@@ -64,6 +65,7 @@ __all__ = [
     "StudySection",
     "TrainerSection",
     "TrainingSection",
+    "checked_storage_url",
     "filled",
     "first_mistake",
     "format_yaml",
@@ -72,6 +74,7 @@ __all__ = [
     "load",
     "metric_names",
     "mistake",
+    "printable",
     "read_file",
     "score_names",
     "shown",

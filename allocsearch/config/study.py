@@ -39,6 +39,8 @@ class StudySection(Section):
     warm_start: Literal["none", "theory"] = "none"
     workers: Count = 1
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
+    # Seconds between two signs of life of a worker; after four without one it is taken for dead.
+    heartbeat: Annotated[float, Field(gt=0, le=3600)] = 15.0
     storage: Annotated[str, AfterValidator(checked_storage_url)] | None = None
 
     @model_validator(mode="after")

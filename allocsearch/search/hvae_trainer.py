@@ -34,6 +34,7 @@ class HVAETrainer:
         self._every = checkpoint_every
         self._data = load_search_data(config.own_data)
         self.together = population_size(config, self._data)
+        self.fingerprint = self._data.fingerprint
 
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:
         """Train, measure and keep what `evaluation.keep` says; see `Trainer`."""
@@ -81,7 +82,7 @@ class HVAETrainer:
             return None
         config = self._config
         what = (task.allocation, task.seed, config.model, config.training)
-        of = identity(*what, self._data.fingerprint)
+        of = identity(*what, self.fingerprint)
         return CheckpointFile(task.checkpoint, of, self._every)
 
     def _judged(self, index: int, task: Task, hooks: Hooks) -> Exception | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -13,8 +15,23 @@ def own_identity() -> str:
     return _identity(psutil.Process(os.getpid()))
 
 
+@cache
+def host() -> str:
+    """Where processes see each other: the host name, and on Linux its boot and process namespace.
+
+    Containers of one machine can have the same name, and their processes the same numbers.
+    """
+    parts = [socket.gethostname()]
+    try:
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().split("-")[0])
+        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    except OSError:
+        return parts[0]
+    return "/".join(parts)
+
+
 def _identity(process: psutil.Process) -> str:
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
+    return f"{host()}:{process.pid}:{process.create_time():.2f}"
 
 
 def is_dead(identity: str | None) -> bool:
@@ -25,8 +42,8 @@ def is_dead(identity: str | None) -> bool:
     """
     if identity is None:
         return True
-    host, pid, _ = identity.rsplit(":", 2)
-    if host != socket.gethostname():
+    where, pid, _ = identity.rsplit(":", 2)
+    if where != host():
         return False
     try:
         process = psutil.Process(int(pid))

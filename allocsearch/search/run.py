@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import optuna
 
@@ -20,14 +17,19 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search import worker
+from allocsearch.search.abandoned import DEAD, requeue_abandoned
 from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.folder_lock import held
+from allocsearch.search.heartbeat import Watch
 from allocsearch.search.identity import is_dead
+from allocsearch.search.interruptions import interruptions
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
 from allocsearch.search.processes import process_context
+from allocsearch.search.published import publish
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.resources import check_resources
+from allocsearch.search.same_study import first_difference
 from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
@@ -46,13 +48,10 @@ logger = logging.getLogger(__name__)
 
 LOG_NAME = "workers.log"
 _LOCK_NAME = ".lock"
-_POLL = 0.5
+_POLL = 1.0
 _GRACE = 30.0
 # Workers that may die without having begun a trial before the run gives up.
 _FALSE_STARTS = 3
-
-# What a run can be continued with; all else is part of what the results mean.
-_CHANGEABLE = ("trials", "replicates", "workers", "retries")
 
 
 class WorkerError(RuntimeError):
@@ -127,24 +126,13 @@ def _widest(config: StudyConfig) -> int:
 
 
 def _check_same(config: StudyConfig, found: StudyConfig, folder: Path) -> None:
-    ours, theirs = dict(_leaves(config.model_dump())), dict(_leaves(found.model_dump()))
-    for key in sorted({*ours, *theirs}):
-        if key in {f"study.{name}" for name in _CHANGEABLE}:
-            continue
-        if ours.get(key) != theirs.get(key):
-            raise InputError(
-                f"{folder}: belongs to a study with {key} = {theirs.get(key)!r}, not "
-                f"{ours.get(key)!r}; choose another study.name or remove the folder"
-            )
-
-
-def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    nested = isinstance(content, tuple) and any(isinstance(each, dict) for each in content)
-    if isinstance(content, dict) or nested:
-        for key, value in enumerate(content) if nested else content.items():
-            yield from _leaves(value, f"{prefix}.{key}".removeprefix("."))
-    else:
-        yield prefix, content
+    difference = first_difference(config, found)
+    if difference is not None:
+        key, ours, theirs = difference
+        raise InputError(
+            f"{folder}: belongs to a study with {key} = {theirs!r}, not {ours!r}; choose another "
+            "study.name or remove the folder"
+        )
 
 
 def run_study(
@@ -157,20 +145,22 @@ def run_study(
     Args:
         config: The study.
         folder: Its run folder, from `prepare`.
-        on_poll: Called about twice a second with the study as it stands.
+        on_poll: Called about once a second with the study as it stands.
 
     Raises:
-        InputError: If another run holds the folder, or more trials have begun than are wanted.
+        InputError: If another run holds the folder, the study of this name in the storage is
+            another one, or more trials have begun than are wanted.
         WorkerError: If the workers die before they begin a trial.
         StorageError: If the storage cannot be opened.
         StorageLostError: If the storage fails for long.
         KeyboardInterrupt: After SIGINT or SIGTERM, once the workers have put their trials back.
     """
     lock = held(folder / _LOCK_NAME, f"{folder}: another run of this study is going on")
-    with lock, _interrupts() as interrupts:
+    with lock, interruptions() as interrupts:
         using = replace(PATIENCE, give_up=lambda: bool(interrupts))
         study = open_study(config, folder, create=True, using=using)
-        requeue(study, config, is_dead, "the worker died")
+        publish(study, config)
+        requeue(study, config, is_dead, DEAD)
         space = build_space(config.search_space)
         fill(study, config, space, _first_trials(config, folder, space))
         write_atomically(folder / CONFIG_NAME, config.to_toml())
@@ -185,26 +175,6 @@ def run_study(
         finally:
             supervisor.stop()
         raise KeyboardInterrupt
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM; the caller looks at them when nothing is half done.
-
-    Cut off in the middle of a transaction, this process would hold the database against its own
-    workers. Only the main thread gets signals; in any other the list stays empty.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[WarmStart, ...]:
@@ -226,6 +196,7 @@ class _Supervisor:
         self._processes: list[BaseProcess] = []
         self._false_starts = 0
         self._begun = 0
+        self._watch = Watch(config.study.heartbeat)
 
     def tend(self, record: StudyRecord) -> None:
         """Bury the dead, put their trials back, start workers, and wait a moment."""
@@ -237,16 +208,13 @@ class _Supervisor:
             if self._false_starts >= _FALSE_STARTS:
                 code = ended[0].exitcode
                 log = self._folder / LOG_NAME
-                raise WorkerError(f"the workers died at their start (exit code {code}); see {log}")
+                lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+                last = f": {lines[-1]}" if lines else ""
+                raise WorkerError(
+                    f"the workers died at their start (exit code {code}); see {log}{last}"
+                )
         self._begun = begun
-        # With no worker of ours alive, a running trial without a known worker is nobody's.
-        alone = not self._processes
-        requeue(
-            self._study,
-            self._config,
-            lambda identity: is_dead(identity) and (identity is not None or alone),
-            "the worker died",
-        )
+        requeue_abandoned(self._study, self._config, self._watch)
         waiting = sum(trial.state == "waiting" for trial in record.trials)
         wanted = min(self._config.study.workers, waiting + len(self._processes))
         while len(self._processes) < wanted:

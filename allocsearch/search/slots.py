@@ -149,7 +149,11 @@ def _shuffled(size: int, seed: int) -> Iterator[int]:
 
 
 def claim(
-    study: optuna.Study, config: StudyConfig, space: Space, worker: str
+    study: optuna.Study,
+    config: StudyConfig,
+    space: Space,
+    worker: str,
+    on_taken: Callable[[int], None] = lambda trial: None,
 ) -> optuna.Trial | None:
     """Take the next waiting trial for `worker`, or None where none waits.
 
@@ -161,6 +165,8 @@ def claim(
         config: Its config.
         space: Its search space.
         worker: Identity of the worker.
+        on_taken: Called with the id of a trial as soon as it is the worker's: proposals can wait
+            for each other for long.
 
     Raises:
         LockLostError: If the storage takes the lock away again and again.
@@ -173,6 +179,7 @@ def claim(
                 taken = _take(study, worker)
             if taken is None:
                 return None
+            on_taken(taken._trial_id)
             # A sampler seeded by the slot proposes the same after an interruption as without.
             seed = _seed(config, taken, _SAMPLING)
             study.sampler = build_sampler(config.study.sampler, seed, space, config.study.seed)

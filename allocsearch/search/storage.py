@@ -13,7 +13,7 @@ from typing import BinaryIO
 import optuna
 from sqlalchemy.engine import URL
 
-from allocsearch.config import PASSWORD_VARIABLE, InputError, StudyConfig, load
+from allocsearch.config import PASSWORD_VARIABLE, InputError, StudyConfig, load, suggestion
 from allocsearch.search.storages.errors import StorageError, StorageLostError, in_one_line
 from allocsearch.search.storages.opening import storage_at, storage_file
 from allocsearch.search.storages.password import storage_password
@@ -28,6 +28,7 @@ __all__ = [
     "StorageLostError",
     "check_storage",
     "load_run_config",
+    "open_by_name",
     "open_study",
     "replacing",
     "write_atomically",
@@ -106,8 +107,9 @@ def open_study(
     name, file = config.study.name, storage_file(_url(config, folder))
     if not create and file is not None and not file.is_file():
         raise StorageError(f"{folder}: no trials yet (no {file.name} in {file.parent})")
-    with _opening(config, folder):
-        storage = _storage(config, folder, opening, using)
+    url = _url(config, folder)
+    with _opening(str(folder), url):
+        storage = _storage(url, opening, using)
         if create:
             directions = [objective.direction for objective in config.study.parsed_objectives]
             return optuna.create_study(
@@ -119,6 +121,33 @@ def open_study(
             raise StorageError(f"{folder}: no trials yet (no study {name} there)") from None
 
 
+def open_by_name(name: str, url: str, *, using: Patience = PATIENCE) -> optuna.Study:
+    """A study that is in a storage.
+
+    Args:
+        name: Its name.
+        url: The storage, without a password.
+        using: How long to try once it is open.
+
+    Raises:
+        InputError: If the driver of the storage is not installed, the password cannot be read, or
+            there is no such study.
+        StorageError: If the storage cannot be opened.
+    """
+    file = storage_file(url)
+    if file is not None and not file.is_file():
+        raise StorageError(f"{url}: the storage cannot be opened: no file {file}")
+    with _opening(url, url):
+        storage = _storage(url, NO_PATIENCE, using)
+        try:
+            return optuna.load_study(study_name=name, storage=storage)
+        except KeyError:
+            names = sorted(optuna.get_all_study_names(storage))
+    if not names:
+        raise InputError(f"{url}: found no study; `allocsearch run --storage` begins one")
+    raise InputError(suggestion(name, names, f"{url}: found no study {name!r}"))
+
+
 def check_storage(config: StudyConfig, folder: Path) -> None:
     """Find out whether the storage of a study can be opened, where it is not in the run folder.
 
@@ -127,8 +156,8 @@ def check_storage(config: StudyConfig, folder: Path) -> None:
         StorageError: If it cannot be opened.
     """
     if config.study.storage is not None:
-        with _opening(config, folder):
-            _storage(config, folder, NO_PATIENCE, PATIENCE)
+        with _opening(str(folder), config.study.storage):
+            _storage(config.study.storage, NO_PATIENCE, PATIENCE)
 
 
 def _url(config: StudyConfig, folder: Path) -> str:
@@ -138,19 +167,17 @@ def _url(config: StudyConfig, folder: Path) -> str:
     return URL.create("sqlite", database=file).render_as_string()
 
 
-def _storage(
-    config: StudyConfig, folder: Path, opening: Patience, using: Patience
-) -> optuna.storages.BaseStorage:
+def _storage(url: str, opening: Patience, using: Patience) -> optuna.storages.BaseStorage:
     # What is said of a study is said by this program, in its own words.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url, password = _url(config, folder), storage_password()
+    password = storage_password()
     opening, using = (replace(each, secret=password) for each in (opening, using))
     return with_retries(opening.call(lambda: storage_at(url, password)), using)
 
 
 @contextmanager
-def _opening(config: StudyConfig, folder: Path) -> Iterator[None]:
-    """Raise a StorageError for whatever a storage says that cannot be opened."""
+def _opening(subject: str, url: str) -> Iterator[None]:
+    """Raise a StorageError about `subject` for whatever a storage says that cannot be opened."""
     try:
         yield
     except StorageError:
@@ -164,5 +191,5 @@ def _opening(config: StudyConfig, folder: Path) -> Iterator[None]:
     if "password" in cause.lower() and storage_password() is None:
         cause += f"; allowed: the password in the environment variable {PASSWORD_VARIABLE}"
     # Optuna names a variable for the URL, and the prompt of a shell.
-    cause = cause.replace("$STORAGE_URL", _url(config, folder)).replace("`$ ", "`")
-    raise StorageError(f"{folder}: the storage cannot be opened: {cause}")
+    cause = cause.replace("$STORAGE_URL", url).replace("`$ ", "`")
+    raise StorageError(f"{subject}: the storage cannot be opened: {cause}")

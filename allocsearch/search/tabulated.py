@@ -56,6 +56,7 @@ class TabulatedObjective:
     """
 
     together = 1
+    fingerprint = None
 
     def __init__(self, rows: pd.DataFrame, *, seed: int, schedule: RungSchedule = "full") -> None:
         self.answers: list[Answer] = []

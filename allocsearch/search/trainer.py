@@ -74,6 +74,10 @@ class Trainer(Protocol):
     def together(self) -> int:
         """The most tasks of one call of `run`."""
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the data that it trains on; None where it does not know it."""
+
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:
         """Train and measure.
 

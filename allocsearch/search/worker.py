@@ -19,8 +19,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import StudyConfig
+from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.heartbeat import beating
 from allocsearch.search.identity import own_identity
+from allocsearch.search.published import check_data
 from allocsearch.search.records import (
     BROKEN_INVARIANTS,
     METRICS,
@@ -33,8 +35,9 @@ from allocsearch.search.records import (
     read_trial,
 )
 from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
-from allocsearch.search.slots import STOPPED, claim, end_trial, requeue
-from allocsearch.search.storage import PATIENCE, StorageLostError, open_study
+from allocsearch.search.slots import STOPPED, claim, end_trial, requeue, storage_of
+from allocsearch.search.storage import PATIENCE, StorageError, StorageLostError, open_study
+from allocsearch.search.storages.claim_lock import claim_lock
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
 from allocsearch.spaces import build_space
@@ -75,17 +78,20 @@ def work(
     """
     space = build_space(config.search_space)
     identity = own_identity()
+    held: list[int] = []
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
-        while (trial := claim(study, config, space, identity)) is not None:
+        while (trial := claim(study, config, space, identity, held.append)) is not None:
             yield trial, space.suggest(trial)
 
-    while trials := list(islice(proposed(), trainer.together)):
-        try:
-            run_trials(trials, study, config, folder, trainer, check)
-        except StoppedError:
-            requeue(study, config, lambda worker: worker == identity, STOPPED)
-            return
+    with beating(storage_of(study), held, config.study.heartbeat):
+        while trials := list(islice(proposed(), trainer.together)):
+            try:
+                run_trials(trials, study, config, folder, trainer, check)
+            except StoppedError:
+                requeue(study, config, lambda worker: worker == identity, STOPPED)
+                return
+            held.clear()
 
 
 def run_trials(
@@ -97,15 +103,7 @@ def run_trials(
     check: Callable[[], None],
 ) -> None:
     """Run claimed trials to their ends, in one call of the trainer, and record each."""
-    tasks = [
-        Task(
-            allocation,
-            trial.user_attrs[SEED],
-            trial_folder(folder, trial.number),
-            folder / _CHECKPOINTS / f"{allocation}-{trial.user_attrs[SEED]}.safetensors",
-        )
-        for trial, allocation in trials
-    ]
+    tasks = [_task(study, trial, allocation, folder) for trial, allocation in trials]
     reporters = [_progress_reporter(trial) for trial, _ in trials]
 
     def at_rung(index: int, rung: float, metrics: Mapping[str, float]) -> None:
@@ -140,6 +138,15 @@ def run_trials(
     for task in tasks:
         if task.checkpoint is not None:
             task.checkpoint.unlink(missing_ok=True)
+
+
+def _task(study: optuna.Study, trial: optuna.Trial, allocation: Allocation, folder: Path) -> Task:
+    # Checked: it becomes part of a path.
+    seed = read_trial(study.get_trials(deepcopy=False)[trial.number]).seed
+    if seed is None:
+        raise InputError(f"trial {trial.number}: no {SEED} in the storage")
+    kept = folder / _CHECKPOINTS / f"{allocation}-{seed}.safetensors"
+    return Task(allocation, seed, trial_folder(folder, trial.number), kept)
 
 
 def _progress_reporter(trial: optuna.Trial) -> Callable[[Mapping[str, float]], None]:
@@ -229,8 +236,15 @@ def main(config: StudyConfig, folder: Path, log: Path) -> None:
         if stop.is_set() or (parent is not None and not parent.is_alive()):
             raise StoppedError
 
-    study = open_study(config, folder, opening=PATIENCE)
-    work(study, config, folder, build_trainer(config), check)
+    try:
+        study = open_study(config, folder, opening=PATIENCE)
+        trainer = build_trainer(config)
+        with claim_lock(study):
+            check_data(study, trainer.fingerprint)
+        work(study, config, folder, trainer, check)
+    except (InputError, StorageError, StorageLostError) as error:
+        logger.error("%s", error)
+        sys.exit(1)
 
 
 def _redirect_output(log: Path) -> None:

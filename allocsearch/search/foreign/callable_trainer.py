@@ -66,6 +66,7 @@ class CallableTrainer:
     """
 
     together = 1
+    fingerprint = None
 
     def __init__(self, config: StudyConfig, wanted: Sequence[str] | None = None) -> None:
         self._config = config

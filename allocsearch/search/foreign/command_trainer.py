@@ -44,6 +44,7 @@ class CommandTrainer:
     """
 
     together = 1
+    fingerprint = None
 
     def __init__(
         self, config: StudyConfig, wanted: Sequence[str] | None = None, grace: float = _GRACE

@@ -1,0 +1,130 @@
+"""A worker that joins a study by its name in a storage, on any machine, at any time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState
+
+from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.abandoned import requeue_abandoned
+from allocsearch.search.heartbeat import Watch
+from allocsearch.search.interruptions import interruptions
+from allocsearch.search.published import check_data, published_config
+from allocsearch.search.records import StudyRecord, read_study
+from allocsearch.search.same_study import CHANGEABLE, LOCATION, first_difference
+from allocsearch.search.storage import (
+    CONFIG_NAME,
+    load_run_config,
+    open_by_name,
+    write_atomically,
+)
+from allocsearch.search.storages.claim_lock import claim_lock
+from allocsearch.search.storages.patience import Patience
+from allocsearch.search.trainer import Trainer
+from allocsearch.search.trainers import build_trainer
+from allocsearch.search.worker import StoppedError, work
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two looks at a study whose trials all are in other hands.
+_POLL = 2.0
+
+
+def join(
+    name: str,
+    storage: str,
+    runs: Path,
+    on_poll: Callable[[StudyRecord], None] = lambda record: None,
+) -> StudyRecord:
+    """Train trials of a study until all of its trials have ended.
+
+    What it is to train, and by which settings, is read from the storage alone. The files of its
+    trials are written to the run folder of the study in `runs`, which is made where it is missing.
+    A trial whose worker gives no sign of life is put back by whoever notices, here or elsewhere.
+
+    Args:
+        name: The study, as in `study.name`.
+        storage: URL of the storage, as it is reached from here, without a password.
+        runs: Folder of run folders.
+        on_poll: Called with the study as it stands, before the first trial and after the last
+            that waits, and then every two seconds.
+
+    Returns:
+        The study as it stands at the end.
+
+    Raises:
+        InputError: If there is no such study, its config is not what was recorded, the data here
+            is not that of the study, or the folder is another study's.
+        StorageError: If the storage cannot be opened.
+        StorageLostError: If it fails for long.
+        KeyboardInterrupt: After SIGINT or SIGTERM, once the trial at hand is put back.
+    """
+    with interruptions() as interrupts:
+        return _join(name, storage, runs, lambda: bool(interrupts), on_poll)
+
+
+def _join(
+    name: str,
+    storage: str,
+    runs: Path,
+    stopped: Callable[[], bool],
+    on_poll: Callable[[StudyRecord], None],
+) -> StudyRecord:
+    study = open_by_name(name, storage, using=Patience(give_up=stopped))
+    config = _located(study, storage)
+    folder = runs / config.study.name
+    trainer = _prepare(study, config, folder)
+
+    def check() -> None:
+        if stopped():
+            raise StoppedError
+
+    watch = Watch(config.study.heartbeat)
+    while not stopped():
+        record = read_study(study, config, folder)
+        on_poll(record)
+        if record.finished >= record.wanted:
+            return record
+        if study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            work(study, config, folder, trainer, check)
+            continue
+        requeue_abandoned(study, config, watch)
+        time.sleep(_POLL)
+        # Whoever runs the study may have asked for more trials.
+        config = _located(study, storage)
+    raise KeyboardInterrupt
+
+
+def _located(study: optuna.Study, storage: str) -> StudyConfig:
+    """The config of a study, with the storage as it is reached from here."""
+    config = published_config(study)
+    section = config.study.model_copy(update={"storage": storage})
+    return config.model_copy(update={"study": section})
+
+
+def _prepare(study: optuna.Study, config: StudyConfig, folder: Path) -> Trainer:
+    """The trainer and the run folder, once everything is known to be right."""
+    if config.study.name != study.study_name:
+        raise InputError(
+            f"{study.study_name}: the config in the storage is of the study {config.study.name}"
+        )
+    new = not (folder / CONFIG_NAME).exists()
+    if not new:
+        found = first_difference(config, load_run_config(folder), CHANGEABLE | LOCATION)
+        if found is not None:
+            key, ours, theirs = found
+            raise InputError(
+                f"{folder}: belongs to a study with {key} = {theirs!r}, not {ours!r}; choose "
+                "another --runs or remove the folder"
+            )
+    trainer = build_trainer(config)
+    with claim_lock(study):
+        check_data(study, trainer.fingerprint)
+    if new:
+        write_atomically(folder / CONFIG_NAME, config.to_toml())
+    return trainer

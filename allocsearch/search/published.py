@@ -1,0 +1,87 @@
+"""What a storage knows of a study besides its trials: its config, and the data it is trained on.
+
+Workers on other machines have no study file. What they train by is here, in one place for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+
+import optuna
+from pydantic import ValidationError
+
+from allocsearch.config import InputError, StudyConfig, first_mistake
+from allocsearch.search.same_study import CHANGEABLE, LOCATION, first_difference
+
+_CONFIG = "config"
+_DATA = "data"
+
+
+def publish(study: optuna.Study, config: StudyConfig) -> None:
+    """Record the config of a study with it, for the workers that join it.
+
+    Raises:
+        InputError: If the study in the storage is another one of the same name.
+    """
+    if _CONFIG in study.user_attrs:
+        found = first_difference(config, published_config(study), CHANGEABLE | LOCATION)
+        if found is not None:
+            key, ours, theirs = found
+            raise InputError(
+                f"{study.study_name}: the study of this name in the storage has {key} = "
+                f"{theirs!r}, not {ours!r}; choose another study.name"
+            )
+    section = config.study.model_copy(update={"storage": None})
+    text = config.model_copy(update={"study": section}).to_toml()
+    study.set_user_attr(_CONFIG, {"toml": text, "sha256": _digest(text)})
+
+
+def published_config(study: optuna.Study) -> StudyConfig:
+    """The config of a study in a storage; it does not say where the storage is.
+
+    Raises:
+        InputError: If there is none, or it is not what was recorded.
+    """
+    name, found = study.study_name, study.user_attrs.get(_CONFIG)
+    if not isinstance(found, Mapping):
+        raise InputError(f"{name}: the study in the storage has no config; `run` records it")
+    text = found.get("toml")
+    if not isinstance(text, str) or found.get("sha256") != _digest(text):
+        raise InputError(f"{name}: the config in the storage is not the one that was recorded")
+    try:
+        return StudyConfig.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: the config in the storage: {error}") from None
+    except ValidationError as error:
+        key, message = first_mistake(error, StudyConfig)
+        raise InputError(f"{name}: the config in the storage: {key}: {message}") from None
+
+
+def check_data(study: optuna.Study, fingerprint: str | None) -> None:
+    """Record what a study is trained on, or make sure that it is what this process has.
+
+    Call it under the lock of the study: the first one decides.
+
+    Args:
+        study: The study.
+        fingerprint: Of the data of this process; None for a trainer that does not know.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    if fingerprint is None:
+        return
+    known = study.user_attrs.get(_DATA)
+    if known is None:
+        study.set_user_attr(_DATA, fingerprint)
+    elif known != fingerprint:
+        raise InputError(
+            f"{study.study_name}: the data here has the fingerprint {fingerprint[:12]}, the data "
+            f"of the study {str(known)[:12]}; allowed: the same files and sizes on every machine"
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
