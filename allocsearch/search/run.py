@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -170,6 +171,8 @@ def run_study(
                 record = read_study(study, config, folder)
                 on_poll(record)
                 if record.finished >= record.wanted:
+                    # Of trials that no attempt will go on with.
+                    shutil.rmtree(folder / worker.CHECKPOINTS, ignore_errors=True)
                     return record
                 supervisor.tend(record)
         finally:

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 # Seconds between two reports of the progress of one trial.
 _REPORT_EVERY = 1.0
 # Folder of the trainings that are going on, by allocation and seed: attempts have other numbers.
-_CHECKPOINTS = "checkpoints"
+CHECKPOINTS = "checkpoints"
 
 
 class StoppedError(Exception):
@@ -145,7 +145,7 @@ def _task(study: optuna.Study, trial: optuna.Trial, allocation: Allocation, fold
     seed = read_trial(study.get_trials(deepcopy=False)[trial.number]).seed
     if seed is None:
         raise InputError(f"trial {trial.number}: no {SEED} in the storage")
-    kept = folder / _CHECKPOINTS / f"{allocation}-{seed}.safetensors"
+    kept = folder / CHECKPOINTS / f"{allocation}-{seed}.safetensors"
     return Task(allocation, seed, trial_folder(folder, trial.number), kept)
 
 

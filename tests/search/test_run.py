@@ -10,8 +10,12 @@ import pytest
 from allocsearch.config import InputError, load
 from allocsearch.search import run, worker
 from allocsearch.search.folder_lock import held
+from allocsearch.search.identity import own_identity
 from allocsearch.search.records import read_run
 from allocsearch.search.run import WorkerError, prepare, run_study
+from allocsearch.search.slots import claim, end_trial
+from allocsearch.search.storage import open_study
+from allocsearch.spaces import build_space
 
 
 @pytest.fixture
@@ -127,6 +131,24 @@ def test_interruption_leaves_no_worker(config_of, tmp_path, monkeypatch, no_impo
 
 def _sleep(config, folder, log):
     threading.Event().wait()
+
+
+def test_no_checkpoint_outlives_the_study(config_of, tmp_path, monkeypatch, no_import):
+    config = config_of()
+    folder = tmp_path / "run"
+    prepare(config, folder)
+    (folder / worker.CHECKPOINTS).mkdir()
+    (folder / worker.CHECKPOINTS / "8-4-1.safetensors").write_bytes(b"of a trial that failed")
+    monkeypatch.setattr(worker, "main", _fail_all)
+    record = run_study(config, folder)
+    assert [trial.state for trial in record.trials] == ["failed"] * 3
+    assert not (folder / worker.CHECKPOINTS).exists()
+
+
+def _fail_all(config, folder, log):
+    study, space = open_study(config, folder), build_space(config.search_space)
+    while (trial := claim(study, config, space, own_identity())) is not None:
+        end_trial(study, study.get_trials(deepcopy=False)[trial.number], "it went wrong")
 
 
 def test_a_locked_folder_is_refused_and_not_touched(config_of, tmp_path):
