@@ -8,12 +8,12 @@ import optuna
 from optuna.trial import TrialState
 
 from allocsearch.config import StudyConfig
-from allocsearch.search.heartbeat import Watch
 from allocsearch.search.identity import is_dead
 from allocsearch.search.records import WORKER
 from allocsearch.search.slots import requeue
 from allocsearch.search.storages.claim_lock import claim_lock
 from allocsearch.search.storages.errors import LockLostError
+from allocsearch.search.storages.heartbeat import Watch
 
 DEAD = "the worker died"
 

@@ -12,7 +12,6 @@ from optuna.trial import TrialState
 
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search.abandoned import requeue_abandoned
-from allocsearch.search.heartbeat import Watch
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.published import check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
@@ -24,6 +23,7 @@ from allocsearch.search.storage import (
     write_atomically,
 )
 from allocsearch.search.storages.claim_lock import claim_lock
+from allocsearch.search.storages.heartbeat import Watch
 from allocsearch.search.storages.patience import Patience
 from allocsearch.search.trainer import Trainer
 from allocsearch.search.trainers import build_trainer

@@ -21,7 +21,6 @@ from allocsearch.search import worker
 from allocsearch.search.abandoned import DEAD, requeue_abandoned
 from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.folder_lock import held
-from allocsearch.search.heartbeat import Watch
 from allocsearch.search.identity import is_dead
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
@@ -41,6 +40,7 @@ from allocsearch.search.storage import (
     open_study,
     write_atomically,
 )
+from allocsearch.search.storages.heartbeat import Watch
 from allocsearch.search.trainers import build_trainer
 from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.spaces import Space, build_space

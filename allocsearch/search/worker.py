@@ -20,7 +20,6 @@ from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.heartbeat import beating
 from allocsearch.search.identity import own_identity
 from allocsearch.search.published import check_data
 from allocsearch.search.records import (
@@ -38,6 +37,7 @@ from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue, storage_of
 from allocsearch.search.storage import PATIENCE, StorageError, StorageLostError, open_study
 from allocsearch.search.storages.claim_lock import claim_lock
+from allocsearch.search.storages.heartbeat import beating
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
 from allocsearch.spaces import build_space

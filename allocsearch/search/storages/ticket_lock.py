@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +10,15 @@ from contextlib import contextmanager
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from allocsearch.search.storages.errors import LockLostError, StorageLostError
+from allocsearch.search.storages.errors import LockLostError
+from allocsearch.search.storages.heartbeat import MISSED, Watch, beating
 
 # Seconds.
 LEASE = 30.0
 _POLL = 0.05
 _LONGEST_POLL = 2.0
-_BEAT = "beat"
 # Apart, so that whoever was thought dead can tell that from its own release.
 _RELEASED, _TAKEN_AWAY = TrialState.PRUNED, TrialState.FAIL
 
@@ -44,17 +43,13 @@ def ticket_lock(storage: BaseStorage, name: str, lease: float = LEASE) -> Iterat
     """
     queue = _queue(storage, name)
     ticket = storage.create_new_trial(queue)
-    stop = threading.Event()
-    beats = threading.Thread(target=_beat, args=(storage, ticket, lease / 3, stop), daemon=True)
-    beats.start()
-    try:
-        _wait(storage, queue, ticket, lease)
-        yield
-    except BaseException:
-        _end(storage, ticket, _TAKEN_AWAY)
-        raise
-    finally:
-        stop.set()
+    with beating(storage, [ticket], lease / MISSED):
+        try:
+            _wait(storage, queue, ticket, lease)
+            yield
+        except BaseException:
+            _end(storage, ticket, _TAKEN_AWAY)
+            raise
     if not _end(storage, ticket, _RELEASED):
         raise LockLostError(f"the lock of {name} was lost")
 
@@ -71,47 +66,22 @@ def _queue(storage: BaseStorage, name: str) -> int:
             return storage.get_study_id_from_name(study)
 
 
-def _beat(storage: BaseStorage, ticket: int, interval: float, stop: threading.Event) -> None:
-    """Show life until `stop`."""
-    beat = 0
-    while not stop.wait(interval):
-        beat += 1
-        try:
-            storage.set_trial_user_attr(ticket, _BEAT, beat)
-        except (UpdateFinishedTrialError, StorageLostError):
-            # The one who waits or holds learns of it by itself.
-            return
-
-
 def _wait(storage: BaseStorage, queue: int, ticket: int, lease: float) -> None:
     """Until no ticket before this one is left."""
-    seen: dict[int, tuple[object, float]] = {}
-    polled = time.monotonic()
+    watch = Watch(lease / MISSED)
     while True:
         drawn = storage.get_all_trials(queue, deepcopy=False, states=(TrialState.RUNNING,))
-        now = time.monotonic()
-        if now - polled > lease / 3 + _LONGEST_POLL:
-            # While the storage was away, nobody could show life.
-            seen.clear()
-        polled = now
         if all(trial._trial_id != ticket for trial in drawn):
             raise LockLostError("the ticket was taken for one of a dead worker")
         before = [trial for trial in drawn if trial._trial_id < ticket]
         if not before:
             return
+        silent = watch.silent(before)
         for trial in before:
-            if _silence(trial, seen, now) > lease:
+            if trial.number in silent:
                 _end(storage, trial._trial_id, _TAKEN_AWAY)
         longest = min(_LONGEST_POLL, _POLL * len(before))
         time.sleep(random.uniform(longest / 2, longest))
-
-
-def _silence(trial: FrozenTrial, seen: dict[int, tuple[object, float]], now: float) -> float:
-    """Seconds since a ticket was first seen with the life that it shows."""
-    life = trial.user_attrs.get(_BEAT)
-    if trial._trial_id not in seen or seen[trial._trial_id][0] != life:
-        seen[trial._trial_id] = life, now
-    return now - seen[trial._trial_id][1]
 
 
 def _end(storage: BaseStorage, ticket: int, state: TrialState) -> bool:

@@ -5,7 +5,7 @@ import threading
 import optuna
 import pytest
 
-from allocsearch.search.heartbeat import HEARTBEAT, Watch, beating
+from allocsearch.search.storages.heartbeat import HEARTBEAT, Watch, beating
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Signs of life of workers on other machines."""
+"""Signs of life of those that other machines cannot see."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from allocsearch.search.storages.errors import StorageLostError
 HEARTBEAT = "heartbeat"
 # A worker that has missed so many heartbeats is taken for dead.
 MISSED = 4
+# Seconds.
+_LAST_WORDS = 5.0
 
 
 @contextmanager
@@ -49,7 +51,8 @@ def beating(storage: BaseStorage, trials: Collection[int], every: float) -> Iter
         yield
     finally:
         stop.set()
-        thread.join()
+        # It may wait for a storage that is away, and ends with the process in any case.
+        thread.join(timeout=_LAST_WORDS)
 
 
 class Watch:
