@@ -19,20 +19,25 @@ _CONFIG = "config"
 _DATA = "data"
 
 
-def publish(study: optuna.Study, config: StudyConfig) -> None:
-    """Record the config of a study with it, for the workers that join it.
+def check_published(study: optuna.Study, config: StudyConfig) -> None:
+    """Make sure that a config is that of the study, if it has one.
 
     Raises:
         InputError: If the study in the storage is another one of the same name.
     """
-    if _CONFIG in study.user_attrs:
-        found = first_difference(config, published_config(study), CHANGEABLE | LOCATION)
-        if found is not None:
-            key, ours, theirs = found
-            raise InputError(
-                f"{study.study_name}: the study of this name in the storage has {key} = "
-                f"{theirs!r}, not {ours!r}; choose another study.name"
-            )
+    if _CONFIG not in study.user_attrs:
+        return
+    found = first_difference(config, published_config(study), CHANGEABLE | LOCATION)
+    if found is not None:
+        key, ours, theirs = found
+        raise InputError(
+            f"{study.study_name}: the study of this name in the storage has {key} = "
+            f"{theirs!r}, not {ours!r}; choose another study.name"
+        )
+
+
+def publish(study: optuna.Study, config: StudyConfig) -> None:
+    """Record the config of a study with it, for the workers that join it."""
     section = config.study.model_copy(update={"storage": None})
     text = config.model_copy(update={"study": section}).to_toml()
     study.set_user_attr(_CONFIG, {"toml": text, "sha256": _digest(text)})

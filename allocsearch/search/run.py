@@ -26,7 +26,7 @@ from allocsearch.search.interruptions import interruptions
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
 from allocsearch.search.processes import process_context
-from allocsearch.search.published import publish
+from allocsearch.search.published import check_published, publish
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.resources import check_resources
 from allocsearch.search.same_study import first_difference
@@ -160,10 +160,11 @@ def run_study(
     with lock, interruptions() as interrupts:
         using = replace(PATIENCE, give_up=lambda: bool(interrupts))
         study = open_study(config, folder, create=True, using=using)
-        publish(study, config)
+        check_published(study, config)
         requeue(study, config, is_dead, DEAD)
         space = build_space(config.search_space)
         fill(study, config, space, _first_trials(config, folder, space))
+        publish(study, config)
         write_atomically(folder / CONFIG_NAME, config.to_toml())
         supervisor = _Supervisor(config, folder, study, interrupts)
         try:

@@ -14,7 +14,7 @@ from allocsearch.config import load
         ("training.learning_rate=1", "training", "learning_rate", 1.0),
         ("study.name=night", "study", "name", "night"),
         ('study.name="night"', "study", "name", "night"),
-        ("study.storage=sqlite:///a=b.db", "study", "storage", "sqlite:///a=b.db"),
+        ("study.storage=mysql://db/x?ssl=1", "study", "storage", "mysql://db/x?ssl=1"),
         ("search_space.layers=[2, 4]", "search_space", "layers", (2, 4)),
         ("search_space.layers=4", "search_space", "layers", (4,)),
         ("study.objectives=['max:elbo']", "study", "objectives", ("max:elbo",)),

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from allocsearch.config import InputError, StudyConfig, load
-from allocsearch.search.published import check_data, publish, published_config
+from allocsearch.search.published import check_data, check_published, publish, published_config
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_a_study_goes_on_with_more_trials_and_from_elsewhere(
 ) -> None:
     publish(study, config())
     further = config("study.trials=99", "study.workers=3", "study.storage=grpc://proxy:13000")
+    check_published(study, further)
     publish(study, further)
     assert published_config(study).study.trials == 99
 
@@ -43,11 +44,12 @@ def test_a_study_goes_on_with_more_trials_and_from_elsewhere(
 def test_another_study_of_the_same_name_is_refused(
     study: optuna.Study, config: Callable[..., StudyConfig]
 ) -> None:
+    check_published(study, config())
     publish(study, config())
     with pytest.raises(InputError, match="tiny: the study of this name in the storage has "):
-        publish(study, config("training.epochs=77"))
+        check_published(study, config("training.epochs=77"))
     with pytest.raises(InputError, match=r"training\.epochs = 3, not 77; choose another"):
-        publish(study, config("training.epochs=77"))
+        check_published(study, config("training.epochs=77"))
     assert published_config(study) == config()
 
 
