@@ -15,7 +15,7 @@ from allocsearch.search.abandoned import requeue_abandoned
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.published import check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
-from allocsearch.search.same_study import CHANGEABLE, LOCATION, first_difference
+from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
 from allocsearch.search.storage import (
     CONFIG_NAME,
     load_run_config,
@@ -115,13 +115,13 @@ def _prepare(study: optuna.Study, config: StudyConfig, folder: Path) -> Trainer:
         )
     new = not (folder / CONFIG_NAME).exists()
     if not new:
-        found = first_difference(config, load_run_config(folder), CHANGEABLE | LOCATION)
-        if found is not None:
-            key, ours, theirs = found
-            raise InputError(
-                f"{folder}: belongs to a study with {key} = {theirs!r}, not {ours!r}; choose "
-                "another --runs or remove the folder"
-            )
+        check_same(
+            config,
+            load_run_config(folder),
+            has=f"{folder}: belongs to a study with",
+            choose="choose another --runs or remove the folder",
+            but_for=CHANGEABLE | LOCATION,
+        )
     trainer = build_trainer(config)
     with claim_lock(study):
         check_data(study, trainer.fingerprint)

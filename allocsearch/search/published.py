@@ -13,7 +13,7 @@ import optuna
 from pydantic import ValidationError
 
 from allocsearch.config import InputError, StudyConfig, first_mistake
-from allocsearch.search.same_study import CHANGEABLE, LOCATION, first_difference
+from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
 
 _CONFIG = "config"
 _DATA = "data"
@@ -25,14 +25,13 @@ def check_published(study: optuna.Study, config: StudyConfig) -> None:
     Raises:
         InputError: If the study in the storage is another one of the same name.
     """
-    if _CONFIG not in study.user_attrs:
-        return
-    found = first_difference(config, published_config(study), CHANGEABLE | LOCATION)
-    if found is not None:
-        key, ours, theirs = found
-        raise InputError(
-            f"{study.study_name}: the study of this name in the storage has {key} = "
-            f"{theirs!r}, not {ours!r}; choose another study.name"
+    if _CONFIG in study.user_attrs:
+        check_same(
+            config,
+            published_config(study),
+            has=f"{study.study_name}: the study of this name in the storage has",
+            choose="choose another study.name",
+            but_for=CHANGEABLE | LOCATION,
         )
 
 

@@ -29,7 +29,7 @@ from allocsearch.search.processes import process_context
 from allocsearch.search.published import check_published, publish
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.resources import check_resources
-from allocsearch.search.same_study import first_difference
+from allocsearch.search.same_study import check_same
 from allocsearch.search.slots import STOPPED, fill, requeue
 from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
@@ -89,7 +89,12 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
         check_compatibility(data, config.model)
         config = with_steps(config, data.train.shape)
     if started:
-        _check_same(config, load_run_config(folder), folder)
+        check_same(
+            config,
+            load_run_config(folder),
+            has=f"{folder}: belongs to a study with",
+            choose="choose another study.name or remove the folder",
+        )
     if config.trainer.foreign:
         # What is missing for it is found when it is built.
         build_trainer(config)
@@ -124,16 +129,6 @@ def _widest(config: StudyConfig) -> int:
     if space.kind == "table":
         return max(max(Allocation.parse(text).dims) for text in space.allocations)
     return max(max(lattice.highest) for lattice in space.lattices().values())
-
-
-def _check_same(config: StudyConfig, found: StudyConfig, folder: Path) -> None:
-    difference = first_difference(config, found)
-    if difference is not None:
-        key, ours, theirs = difference
-        raise InputError(
-            f"{folder}: belongs to a study with {key} = {theirs!r}, not {ours!r}; choose another "
-            "study.name or remove the folder"
-        )
 
 
 def run_study(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from allocsearch.config import StudyConfig
+from allocsearch.config import InputError, StudyConfig
 
 # What a study can be continued with; all else is part of what the results mean.
 CHANGEABLE = frozenset(
@@ -15,24 +15,30 @@ CHANGEABLE = frozenset(
 LOCATION = frozenset({"study.storage"})
 
 
-def first_difference(
-    ours: StudyConfig, theirs: StudyConfig, but_for: frozenset[str] = CHANGEABLE
-) -> tuple[str, Any, Any] | None:
-    """The first key, in order of the alphabet, whose values make two studies different ones.
+def check_same(
+    ours: StudyConfig,
+    theirs: StudyConfig,
+    *,
+    has: str,
+    choose: str,
+    but_for: frozenset[str] = CHANGEABLE,
+) -> None:
+    """Refuse a study that is not the one that is there already.
 
     Args:
-        ours: A study.
-        theirs: Another one, or the same.
+        ours: The study that is to be gone on with.
+        theirs: The one that is there.
+        has: Where that is, as the beginning of a sentence on what it has.
+        choose: What to do about it.
         but_for: Keys that may differ.
 
-    Returns:
-        The key, our value and theirs; None where there is none.
+    Raises:
+        InputError: With the first key, in order of the alphabet, whose values differ.
     """
     one, two = dict(_leaves(ours.model_dump())), dict(_leaves(theirs.model_dump()))
     for key in sorted({*one, *two} - but_for):
         if one.get(key) != two.get(key):
-            return key, one.get(key), two.get(key)
-    return None
+            raise InputError(f"{has} {key} = {two.get(key)!r}, not {one.get(key)!r}; {choose}")
 
 
 def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
