@@ -18,6 +18,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
@@ -58,7 +59,9 @@ STOPPED = "stopped"
 # What the repetition of an interrupted trial has of it.
 _KEPT = (SLOT, WARM_START, ALLOCATION, RATIO, REPLICATE, SEED, RUNGS)
 # A lock that is lost that often in a row is not lost by accident.
-_MOST_LOSSES = 5
+_LOCKED = Retrying(
+    retry=retry_if_exception_type(LockLostError), stop=stop_after_attempt(5), reraise=True
+)
 
 
 def fill(
@@ -79,16 +82,13 @@ def fill(
         InputError: If more trials than `study.trials` have begun.
         LockLostError: If the storage takes the lock away again and again.
     """
-    losses = 0
-    while True:
-        try:
-            with claim_lock(study):
-                return _fill(study, config, space, first)
-        except LockLostError:
-            # What has been enqueued twice is left aside by `claim`.
-            losses += 1
-            if losses == _MOST_LOSSES:
-                raise
+
+    def attempt() -> None:
+        # What has been enqueued twice is left aside by `claim`.
+        with claim_lock(study):
+            _fill(study, config, space, first)
+
+    _LOCKED(attempt)
 
 
 def _fill(
@@ -171,31 +171,37 @@ def claim(
     Raises:
         LockLostError: If the storage takes the lock away again and again.
     """
-    losses = 0
-    while True:
-        taken = None
-        try:
+    return _LOCKED(_claim, study, config, space, worker, on_taken)
+
+
+def _claim(
+    study: optuna.Study,
+    config: StudyConfig,
+    space: Space,
+    worker: str,
+    on_taken: Callable[[int], None],
+) -> optuna.Trial | None:
+    taken = None
+    try:
+        with claim_lock(study):
+            taken = _take(study, worker)
+        if taken is None:
+            return None
+        on_taken(taken._trial_id)
+        # A sampler seeded by the slot proposes the same after an interruption as without.
+        seed = _seed(config, taken, _SAMPLING)
+        study.sampler = build_sampler(config.study.sampler, seed, space, config.study.seed)
+        if ALLOCATION not in taken.user_attrs:
+            # Proposals wait for each other, too: each knows what others are being settled.
             with claim_lock(study):
-                taken = _take(study, worker)
-            if taken is None:
-                return None
-            on_taken(taken._trial_id)
-            # A sampler seeded by the slot proposes the same after an interruption as without.
-            seed = _seed(config, taken, _SAMPLING)
-            study.sampler = build_sampler(config.study.sampler, seed, space, config.study.seed)
-            if ALLOCATION not in taken.user_attrs:
-                # Proposals wait for each other, too: each knows what others are being settled.
-                with claim_lock(study):
-                    params = propose(study, study.sampler, taken, space)
-                    _settle(study, config, space, taken, params)
-            return optuna.Trial(study, taken._trial_id)
-        except LockLostError:
-            # Another may have settled the same: the trial begins again as it was before.
-            if taken is not None:
-                _repeat(study, taken, STOPPED)
-            losses += 1
-            if losses == _MOST_LOSSES:
-                raise
+                params = propose(study, study.sampler, taken, space)
+                _settle(study, config, space, taken, params)
+        return optuna.Trial(study, taken._trial_id)
+    except LockLostError:
+        # Another may have settled the same: the trial begins again as it was before.
+        if taken is not None:
+            _repeat(study, taken, STOPPED)
+        raise
 
 
 def _take(study: optuna.Study, worker: str) -> FrozenTrial | None:
