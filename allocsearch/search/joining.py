@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-from optuna.trial import TrialState
 
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search.abandoned import requeue_abandoned
@@ -28,8 +26,6 @@ from allocsearch.search.storages.patience import Patience
 from allocsearch.search.trainer import Trainer
 from allocsearch.search.trainers import build_trainer
 from allocsearch.search.worker import StoppedError, work
-
-logger = logging.getLogger(__name__)
 
 # Seconds between two looks at a study whose trials all are in other hands.
 _POLL = 2.0
@@ -51,8 +47,8 @@ def join(
         name: The study, as in `study.name`.
         storage: URL of the storage, as it is reached from here, without a password.
         runs: Folder of run folders.
-        on_poll: Called with the study as it stands, before the first trial and after the last
-            that waits, and then every two seconds.
+        on_poll: Called with the study as it stands: before the first trial, whenever none waits
+            any more, and then every two seconds.
 
     Returns:
         The study as it stands at the end.
@@ -85,19 +81,19 @@ def _join(
             raise StoppedError
 
     watch = Watch(config.study.heartbeat)
-    while not stopped():
+    on_poll(read_study(study, config, folder))
+    while True:
+        work(study, config, folder, trainer, check)
+        if stopped():
+            raise KeyboardInterrupt
         record = read_study(study, config, folder)
         on_poll(record)
         if record.finished >= record.wanted:
             return record
-        if study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            work(study, config, folder, trainer, check)
-            continue
         requeue_abandoned(study, config, watch)
         time.sleep(_POLL)
         # Whoever runs the study may have asked for more trials.
         config = _located(study, storage)
-    raise KeyboardInterrupt
 
 
 def _located(study: optuna.Study, storage: str) -> StudyConfig:
