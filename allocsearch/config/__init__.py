@@ -18,7 +18,7 @@ from allocsearch.config.errors import InputError, hint, mistake, printable, show
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
 from allocsearch.config.hvae_oodd import hvae_oodd_config
-from allocsearch.config.loading import load
+from allocsearch.config.loading import load, loads
 from allocsearch.config.mistakes import first_mistake
 from allocsearch.config.model import ModelSection
 from allocsearch.config.names import metric_names, score_names
@@ -72,6 +72,7 @@ __all__ = [
     "hint",
     "hvae_oodd_config",
     "load",
+    "loads",
     "metric_names",
     "mistake",
     "printable",

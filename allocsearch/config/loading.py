@@ -13,8 +13,28 @@ from allocsearch.config.files import read_file
 from allocsearch.config.mistakes import first_mistake
 from allocsearch.config.overrides import override
 from allocsearch.config.resolved import StudyConfig
+from allocsearch.config.toml_text import parse_toml
 
 _ENDINGS = (".toml", ".yaml", ".yml")
+
+
+def loads(text: str, name: str) -> StudyConfig:
+    """Read a resolved config, as `StudyConfig.to_toml` has written it.
+
+    Args:
+        text: The TOML.
+        name: What it is called in errors.
+
+    Raises:
+        InputError: With one line that names the key, what was found and what is allowed.
+    """
+    try:
+        return StudyConfig.model_validate(parse_toml(text))
+    except ValidationError as error:
+        key, message = first_mistake(error, StudyConfig)
+        raise InputError(f"{name}: {key}: {message}") from None
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:

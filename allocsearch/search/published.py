@@ -6,13 +6,11 @@ Workers on other machines have no study file. What they train by is here, in one
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 
 import optuna
-from pydantic import ValidationError
 
-from allocsearch.config import InputError, StudyConfig, first_mistake
+from allocsearch.config import InputError, StudyConfig, loads
 from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
 
 _CONFIG = "config"
@@ -54,13 +52,7 @@ def published_config(study: optuna.Study) -> StudyConfig:
     text = found.get("toml")
     if not isinstance(text, str) or found.get("sha256") != _digest(text):
         raise InputError(f"{name}: the config in the storage is not the one that was recorded")
-    try:
-        return StudyConfig.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name}: the config in the storage: {error}") from None
-    except ValidationError as error:
-        key, message = first_mistake(error, StudyConfig)
-        raise InputError(f"{name}: the config in the storage: {key}: {message}") from None
+    return loads(text, f"{name}: the config in the storage")
 
 
 def check_data(study: optuna.Study, fingerprint: str | None) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def test_a_config_of_a_later_version_says_which_key_is_unknown(
     monkeypatch.setattr(StudyConfig, "to_toml", lambda self: later)
     publish(study, config())
     with pytest.raises(InputError, match="tiny: the config in the storage: novelty: unknown key"):
+        published_config(study)
+
+
+def test_a_config_that_is_nested_too_deep_is_refused(study: optuna.Study) -> None:
+    deep = "a = " + "[" * 100_000
+    found = {"toml": deep, "sha256": hashlib.sha256(deep.encode()).hexdigest()}
+    study.set_user_attr("config", found)
+    with pytest.raises(InputError, match=r"the storage: .*recursion"):
         published_config(study)
 
 
