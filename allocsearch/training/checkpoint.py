@@ -88,28 +88,27 @@ def dump(checkpoint: Checkpoint, of: str) -> bytes:
         of: What it is a checkpoint of; `parse` asks for the same.
     """
     tensors, elbos = dict(checkpoint.tensors), json.dumps(checkpoint.elbos)
-    _, values = _header_and_values(safetensors.torch.save(tensors))
-    metadata = {_ELBOS: elbos, _OF: of, _DIGEST: _digest(values, elbos)}
+    metadata = {_ELBOS: elbos, _OF: of, _DIGEST: _digest(tensors, elbos)}
     return safetensors.torch.save(tensors, metadata)
 
 
 def parse(content: bytes, of: str) -> Checkpoint | None:
     """The checkpoint that a file holds; None where it is damaged, or one of something else."""
     try:
-        header, values = _header_and_values(content)
+        tensors = safetensors.torch.load(content)
+        # Eight bytes with the length of the header, the header as JSON, then the values.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header["__metadata__"]
-        if (metadata[_OF], metadata[_DIGEST]) != (of, _digest(values, metadata[_ELBOS])):
+        if (metadata[_OF], metadata[_DIGEST]) != (of, _digest(tensors, metadata[_ELBOS])):
             return None
-        return Checkpoint(tuple(json.loads(metadata[_ELBOS])), safetensors.torch.load(content))
+        return Checkpoint(tuple(json.loads(metadata[_ELBOS])), tensors)
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
 
 
-def _header_and_values(content: bytes) -> tuple[dict[str, dict[str, str]], bytes]:
-    """The parts of a safetensors file: eight bytes with the length of the header, JSON, values."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    return json.loads(content[8:end]), content[end:]
-
-
-def _digest(values: bytes, elbos: str) -> str:
-    return hashlib.sha256(values + elbos.encode()).hexdigest()
+def _digest(tensors: Mapping[str, Tensor], elbos: str) -> str:
+    found = hashlib.sha256(elbos.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
