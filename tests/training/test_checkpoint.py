@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -20,14 +20,6 @@ SHARED = SECTION.model_copy(update={"batch_seed": 3})
 COMMON = SHARED.model_copy(update={"common_noise": True})
 DENSE = ModelSection(hidden=16, depth=1)
 CONV = ModelSection(blocks="conv", channels=4, depth=1)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def values() -> Tensor:

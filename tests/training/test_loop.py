@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,14 +17,6 @@ from allocsearch.training.schedules import free_nats, kl_weight
 MODEL = ModelSection(hidden=16, depth=1)
 ALLOCATION = Allocation((3, 2))
 SHORT = TrainingSection(epochs=3, batch_size=16, device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
