@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from allocsearch.config.errors import printable
+from allocsearch.config import printable
 from allocsearch.report.export import ExportedAllocation
 from allocsearch.report.labels import metric_name, with_unit
 

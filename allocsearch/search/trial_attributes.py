@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import InputError, shown
-from allocsearch.config.errors import printable
+from allocsearch.config import InputError, printable, shown
 
 # Of characters. What a trainer said before it failed can be long, but nobody reads more.
 _LONGEST = 10_000
