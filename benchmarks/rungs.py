@@ -31,27 +31,28 @@ from allocsearch.search.rung_replay import replay
 from allocsearch.search.rungs import calibrate
 
 TABLES = Path(__file__).resolve().parent / "tables"
-OBJECTIVES = tuple(map(Objective.parse, ("max:retention", "min:attenuation", "max:auroc")))
-METRICS = [objective.metric for objective in OBJECTIVES]
+OBJECTIVES = ("max:retention", "min:attenuation", "max:auroc")
 SCHEDULES: tuple[RungSchedule, ...] = ("full", "own")
-# By seed: a row of METRICS for each allocation.
+Objectives = Sequence[Objective]
+# By seed: for each allocation a row with the metrics of the objectives.
 Values = dict[int, pd.DataFrame]
 
 
-def values(rows: pd.DataFrame, schedule: str, rung: float) -> Values:
+def values(rows: pd.DataFrame, objectives: Objectives, schedule: str, rung: float) -> Values:
     """What every allocation was at a rung."""
     chosen = rows[(rows["schedule"] == schedule) & (rows["rung"] == rung)]
+    metrics = [objective.metric for objective in objectives]
     return {
-        int(seed): part.set_index("allocation")[METRICS] for seed, part in chosen.groupby("seed")
+        int(seed): part.set_index("allocation")[metrics] for seed, part in chosen.groupby("seed")
     }
 
 
-def taus(first: pd.DataFrame, second: pd.DataFrame) -> list[float]:
+def taus(objectives: Objectives, first: pd.DataFrame, second: pd.DataFrame) -> list[float]:
     """Kendall's tau of each objective and of the non-domination rank, over shared allocations."""
     both = first.merge(second, left_index=True, right_index=True, suffixes=("_1", "_2"))
-    pair = [both[[f"{m}_{i}" for m in METRICS]].to_numpy() for i in (1, 2)]
+    pair = [both[[f"{o.metric}_{i}" for o in objectives]].to_numpy() for i in (1, 2)]
     columns = [*zip(*(side.T for side in pair), strict=True)]
-    columns.append(tuple(moocore.pareto_rank(losses(side, OBJECTIVES)) for side in pair))
+    columns.append(tuple(moocore.pareto_rank(losses(side, objectives)) for side in pair))
     found = [rank_correlation(*column) for column in columns]
     return [np.nan if tau is None else tau.tau for tau in found]
 
@@ -73,33 +74,41 @@ def line(name: str, found: Sequence[Sequence[float]]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def agreement_lines(rows: pd.DataFrame) -> Iterator[str]:
+def agreement_lines(rows: pd.DataFrame, objectives: Objectives) -> Iterator[str]:
     """How the rungs agree with the ends."""
-    ends = values(rows, "full", 1.0)
+    ends = values(rows, objectives, "full", 1.0)
     for schedule in SCHEDULES:
         for rung in sorted(rows.loc[rows["schedule"] == schedule, "rung"].unique()):
-            seen = values(rows, schedule, rung)
+            seen = values(rows, objectives, schedule, rung)
             if rung == 1.0:
                 continue
-            same = [taus(seen[s], ends[s]) for s in seen if s in ends]
+            same = [taus(objectives, seen[s], ends[s]) for s in seen if s in ends]
             yield line(f"{schedule}, rung {rung:g}, same seed", same)
-            rest = [taus(seen[s], mean) for s in seen if (mean := others(ends, s)) is not None]
+            rest = [
+                taus(objectives, seen[s], mean)
+                for s in seen
+                if (mean := others(ends, s)) is not None
+            ]
             if rest:
                 yield line(f"{schedule}, rung {rung:g}, mean of the other seeds", rest)
-    pairs = [taus(ends[a], ends[b]) for a, b in combinations(ends, 2)]
+    pairs = [taus(objectives, ends[a], ends[b]) for a, b in combinations(ends, 2)]
     if pairs:
         yield line("end, another seed", pairs)
-    rest = [taus(ends[s], mean) for s in ends if (mean := others(ends, s)) is not None]
+    rest = [taus(objectives, ends[s], mean) for s in ends if (mean := others(ends, s)) is not None]
     if len(ends) > 2:
         yield line("end, mean of the other seeds", rest)
 
 
 def trials(
-    rows: pd.DataFrame, seed: int, rungs: Sequence[float], schedule: RungSchedule
+    rows: pd.DataFrame,
+    objectives: Objectives,
+    seed: int,
+    rungs: Sequence[float],
+    schedule: RungSchedule,
 ) -> list[TrialRecord]:
     """The full trainings of one seed as the trials of a study, with rungs of the same seed."""
-    ends = values(rows, "full", 1.0)[seed]
-    seen = {rung: values(rows, schedule, rung)[seed].loc[ends.index] for rung in rungs}
+    ends = values(rows, objectives, "full", 1.0)[seed]
+    seen = {rung: values(rows, objectives, schedule, rung)[seed].loc[ends.index] for rung in rungs}
     return [
         TrialRecord(
             number=number,
@@ -155,23 +164,25 @@ def net_saved(
     return 1 - cost / (n * (1 + measuring))
 
 
-def replay_lines(rows: pd.DataFrame, section: EarlyStoppingSection, orders: int) -> Iterator[str]:
+def replay_lines(
+    rows: pd.DataFrame, objectives: Objectives, section: EarlyStoppingSection, orders: int
+) -> Iterator[str]:
     """What the rungs would have stopped, for each seed that has them."""
     end = rows[(rows["schedule"] == "full") & (rows["rung"] == 1.0)]
     measuring = float(end["measuring"].median() / end["seconds"].median())
-    choices = [(rung,) for rung in section.rungs] + [section.rungs]
+    choices = dict.fromkeys([*((rung,) for rung in section.rungs), section.rungs])
     for schedule, rungs, mode in product(SCHEDULES, choices, ("auto", "forced")):
         stopping = section.model_copy(update={"mode": mode})
         cells: list[list[str]] = []
         for seed in sorted(end["seed"].unique()):
-            if not all(int(seed) in values(rows, schedule, rung) for rung in rungs):
+            if not all(int(seed) in values(rows, objectives, schedule, rung) for rung in rungs):
                 continue
-            trained = trials(rows, int(seed), rungs, schedule)
+            trained = trials(rows, objectives, int(seed), rungs, schedule)
             rng = np.random.default_rng(0)
             drawn = [in_order(trained, rng.permutation(len(trained))) for _ in range(orders)]
-            found = [replay(each, OBJECTIVES, rungs, stopping, schedule) for each in drawn]
+            found = [replay(each, objectives, rungs, stopping, schedule) for each in drawn]
             trust = [
-                all(calibrate(each, OBJECTIVES, rung, section).trusted for rung in rungs)
+                all(calibrate(each, objectives, rung, section).trusted for rung in rungs)
                 for each in drawn
             ]
             net = [
@@ -196,8 +207,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, default=TABLES)
     parser.add_argument("--orders", type=int, default=20)
+    parser.add_argument("--objectives", nargs="+", default=OBJECTIVES)
+    parser.add_argument("--rungs", nargs="+", type=float, default=[0.25, 0.5])
+    parser.add_argument(
+        "--calibration-trials",
+        type=int,
+        default=EarlyStoppingSection.model_fields["calibration_trials"].default,
+        help="full trainings before a rung may be trusted",
+    )
     arguments = parser.parse_args()
-    section = EarlyStoppingSection(mode="auto", rungs=(0.25, 0.5))
+    objectives = [Objective.parse(text) for text in arguments.objectives]
+    section = EarlyStoppingSection(
+        mode="auto",
+        rungs=tuple(arguments.rungs),
+        calibration_trials=arguments.calibration_trials,
+    )
     paths = sorted(arguments.tables.glob("*_lattice.csv"))
     if not paths:
         parser.error(
@@ -206,12 +230,16 @@ def main() -> None:
     for path in paths:
         # A training that was stopped and done again is there twice.
         rows = pd.read_csv(path).drop_duplicates(["schedule", "allocation", "seed", "rung"])
-        ends = values(rows, "full", 1.0)
+        ends = values(rows, objectives, "full", 1.0)
         counts = ", ".join(str(len(frame)) for frame in ends.values())
         print(f"\n### {path.stem}\n\nAllocations of each seed: {counts}.")
-        print("\n| rung against end | " + " | ".join(METRICS) + " | rank |")
-        print("|---" * (len(METRICS) + 2) + "|")
-        for text in agreement_lines(rows):
+        print(
+            "\n| rung against end | "
+            + " | ".join(objective.metric for objective in objectives)
+            + " | rank |"
+        )
+        print("|---" * (len(objectives) + 2) + "|")
+        for text in agreement_lines(rows, objectives):
             print(text)
         print(f"\n{arguments.orders} random orders; values of each seed.")
         print(
@@ -219,7 +247,7 @@ def main() -> None:
             "| lost of the front |"
         )
         print("|---|---|---|---|---|---|---|")
-        for text in replay_lines(rows, section, arguments.orders):
+        for text in replay_lines(rows, objectives, section, arguments.orders):
             print(text)
 
 
