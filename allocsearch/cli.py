@@ -145,6 +145,7 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
     from allocsearch.report.terminal import summary
+    from allocsearch.search.executors.worker_processes import WorkerProcesses
     from allocsearch.search.records import StudyRecord
     from allocsearch.search.run import run_study
 
@@ -157,7 +158,7 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
             def show(record: StudyRecord) -> None:
                 live.update(live_view(record, time.monotonic() - start), refresh=True)
 
-            record = run_study(config, folder, show)
+            record = run_study(config, folder, WorkerProcesses(), show)
     else:
         plain = PlainProgress()
 
@@ -165,7 +166,7 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
             for line in plain.lines(record):
                 print(line, flush=True)
 
-        record = run_study(config, folder, tell)
+        record = run_study(config, folder, WorkerProcesses(), tell)
     front = study_front(record)
     write_tables(record, front)
     page = write_page(record, front)

@@ -1,36 +1,31 @@
-"""A run on this machine: the run folder, its worker processes, and their supervision."""
+"""A run: its run folder, the trials of its study, and their way to the end."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-
-import optuna
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search import worker
-from allocsearch.search.abandoned import DEAD, requeue_abandoned
+from allocsearch.search.abandoned import DEAD
 from allocsearch.search.compatibility import check_compatibility
+from allocsearch.search.executors.executor import Executor
+from allocsearch.search.executors.supervisor import Supervisor
 from allocsearch.search.folder_lock import held
 from allocsearch.search.identity import is_dead
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.predictor import predict_study
-from allocsearch.search.processes import process_context
 from allocsearch.search.published import check_published, publish
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.resources import check_resources
 from allocsearch.search.same_study import check_same
-from allocsearch.search.slots import STOPPED, fill, requeue
+from allocsearch.search.slots import fill, requeue
 from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
     CONFIG_NAME,
@@ -40,23 +35,13 @@ from allocsearch.search.storage import (
     open_study,
     write_atomically,
 )
-from allocsearch.search.storages.heartbeat import Watch
 from allocsearch.search.trainers import build_trainer
 from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.spaces import Space, build_space
 
 logger = logging.getLogger(__name__)
 
-LOG_NAME = "workers.log"
 _LOCK_NAME = ".lock"
-_POLL = 1.0
-_GRACE = 30.0
-# Workers that may die without having begun a trial before the run gives up.
-_FALSE_STARTS = 3
-
-
-class WorkerError(RuntimeError):
-    """The workers cannot do their work."""
 
 
 def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
@@ -134,13 +119,15 @@ def _widest(config: StudyConfig) -> int:
 def run_study(
     config: StudyConfig,
     folder: Path,
+    executor: Executor,
     on_poll: Callable[[StudyRecord], None] = lambda record: None,
 ) -> StudyRecord:
-    """Run a study to its end, or go on with it, with `study.workers` processes of this machine.
+    """Run a study to its end, or go on with it, with `study.workers` workers.
 
     Args:
         config: The study.
         folder: Its run folder, from `prepare`.
+        executor: What runs the workers.
         on_poll: Called about once a second with the study as it stands.
 
     Raises:
@@ -161,7 +148,7 @@ def run_study(
         fill(study, config, space, _first_trials(config, folder, space))
         publish(study, config)
         write_atomically(folder / CONFIG_NAME, config.to_toml())
-        supervisor = _Supervisor(config, folder, study, interrupts)
+        supervisor = Supervisor(config, folder, study, executor, interrupts)
         try:
             while not interrupts:
                 record = read_study(study, config, folder)
@@ -179,77 +166,3 @@ def run_study(
 def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[WarmStart, ...]:
     prediction = read_prediction(folder) if config.study.warm_start == "theory" else None
     return warm_starts(prediction, space) if prediction else ()
-
-
-class _Supervisor:
-    """Keeps as many worker processes as there is work for."""
-
-    def __init__(
-        self, config: StudyConfig, folder: Path, study: optuna.Study, interrupts: list[int]
-    ) -> None:
-        self._interrupts = interrupts
-        self._config = config
-        self._folder = folder
-        self._study = study
-        self._context = process_context()
-        self._processes: list[BaseProcess] = []
-        self._false_starts = 0
-        self._begun = 0
-        self._watch = Watch(config.study.heartbeat)
-
-    def tend(self, record: StudyRecord) -> None:
-        """Bury the dead, put their trials back, start workers, and wait a moment."""
-        ended = [process for process in self._processes if not process.is_alive()]
-        self._processes = [process for process in self._processes if process.is_alive()]
-        begun = sum(trial.state != "waiting" for trial in record.trials)
-        if any(process.exitcode for process in ended):
-            self._false_starts = 0 if begun > self._begun else self._false_starts + 1
-            if self._false_starts >= _FALSE_STARTS:
-                code = ended[0].exitcode
-                log = self._folder / LOG_NAME
-                lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-                last = f": {lines[-1]}" if lines else ""
-                raise WorkerError(
-                    f"the workers died at their start (exit code {code}); see {log}{last}"
-                )
-        self._begun = begun
-        requeue_abandoned(self._study, self._config, self._watch)
-        waiting = sum(trial.state == "waiting" for trial in record.trials)
-        wanted = min(self._config.study.workers, waiting + len(self._processes))
-        while len(self._processes) < wanted:
-            self._start()
-        wait([process.sentinel for process in self._processes], timeout=_POLL)
-        if not self._processes:
-            time.sleep(_POLL)
-
-    def _start(self) -> None:
-        process = self._context.Process(
-            target=worker.main, args=(self._config, self._folder, self._folder / LOG_NAME)
-        )
-        # A worker starts with SIGINT blocked: a Ctrl-C while it imports is not its to answer.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-            self._processes.append(process)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-    def stop(self) -> None:
-        """Let the workers put their trials back; kill those that do not within the grace time.
-
-        A second SIGINT ends the grace time.
-        """
-        for process in self._processes:
-            process.terminate()
-        deadline = time.monotonic() + _GRACE
-        heard = len(self._interrupts)
-        while alive := [process for process in self._processes if process.is_alive()]:
-            if time.monotonic() > deadline or len(self._interrupts) > heard:
-                break
-            wait([process.sentinel for process in alive], timeout=_POLL)
-        for process in self._processes:
-            if process.is_alive():
-                logger.warning("worker %s did not stop in time and is killed", process.pid)
-                process.kill()
-                process.join()
-        requeue(self._study, self._config, is_dead, STOPPED)

@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 from allocsearch.config import load
+from allocsearch.search.executors.executor import LOG_NAME
 from allocsearch.search.identity import is_dead, own_identity
 from allocsearch.search.records import read_run
-from allocsearch.search.run import LOG_NAME
 from allocsearch.search.slots import claim, fill
 from allocsearch.spaces import build_space
 

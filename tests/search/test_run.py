@@ -9,10 +9,13 @@ import pytest
 
 from allocsearch.config import InputError, load
 from allocsearch.search import run, worker
+from allocsearch.search.executors import worker_processes
+from allocsearch.search.executors.executor import WorkerError
+from allocsearch.search.executors.worker_processes import WorkerProcesses
 from allocsearch.search.folder_lock import held
 from allocsearch.search.identity import own_identity
 from allocsearch.search.records import read_run
-from allocsearch.search.run import WorkerError, prepare, run_study
+from allocsearch.search.run import prepare, run_study
 from allocsearch.search.slots import claim, end_trial
 from allocsearch.search.storage import open_study
 from allocsearch.spaces import build_space
@@ -29,7 +32,8 @@ def config_of(tmp_path, write_study):
 @pytest.fixture
 def no_import(monkeypatch):
     """Workers that are started afresh, from a server that has imported nothing."""
-    monkeypatch.setattr(run, "process_context", lambda: multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    monkeypatch.setattr(worker_processes, "process_context", lambda: spawn)
 
 
 def test_prepare_writes_the_resolved_study(config_of, tmp_path):
@@ -104,7 +108,7 @@ def test_workers_that_cannot_start_end_the_run(config_of, tmp_path, monkeypatch,
     with pytest.raises(
         WorkerError, match=r"died at their start \(exit code 1\); see .*workers.log"
     ):
-        run_study(config, tmp_path / "run")
+        run_study(config, tmp_path / "run", WorkerProcesses())
     assert "TypeError" in capfd.readouterr().err
     record = read_run(tmp_path / "run")
     assert [trial.state for trial in record.trials] == ["waiting"] * 3
@@ -122,7 +126,7 @@ def test_interruption_leaves_no_worker(config_of, tmp_path, monkeypatch, no_impo
 
     monkeypatch.setattr(worker, "main", _sleep)
     with pytest.raises(KeyboardInterrupt):
-        run_study(config, tmp_path / "run", interrupt)
+        run_study(config, tmp_path / "run", WorkerProcesses(), interrupt)
     assert not [p for p in multiprocessing.active_children() if p.pid not in before]
     # The folder is free again for the next run.
     with held(tmp_path / "run" / run._LOCK_NAME, "held"):
@@ -140,7 +144,7 @@ def test_no_checkpoint_outlives_the_study(config_of, tmp_path, monkeypatch, no_i
     (folder / worker.CHECKPOINTS).mkdir()
     (folder / worker.CHECKPOINTS / "8-4-1.safetensors").write_bytes(b"of a trial that failed")
     monkeypatch.setattr(worker, "main", _fail_all)
-    record = run_study(config, folder)
+    record = run_study(config, folder, WorkerProcesses())
     assert [trial.state for trial in record.trials] == ["failed"] * 3
     assert not (folder / worker.CHECKPOINTS).exists()
 
@@ -159,6 +163,6 @@ def test_a_locked_folder_is_refused_and_not_touched(config_of, tmp_path):
         held(folder / run._LOCK_NAME, "held"),
         pytest.raises(InputError, match="another run of this study"),
     ):
-        run_study(config_of(study={"trials": 7}), folder)
+        run_study(config_of(study={"trials": 7}), folder, WorkerProcesses())
     assert (folder / "study.toml").read_bytes() == before
     assert not (folder / "study.db").exists()

@@ -1,0 +1,63 @@
+"""Workers that are processes of this machine."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from allocsearch.config import StudyConfig
+from allocsearch.search import worker
+from allocsearch.search.executors.executor import LOG_NAME
+from allocsearch.search.processes import process_context
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerProcesses:
+    """An executor whose workers share this machine."""
+
+    def __init__(self) -> None:
+        self._context = process_context()
+        self._processes: list[BaseProcess] = []
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def start(self, config: StudyConfig, folder: Path) -> None:
+        """Start one more; all that it says goes into the log of the run folder."""
+        process = self._context.Process(
+            target=worker.main, args=(config, folder, folder / LOG_NAME)
+        )
+        # A worker starts with SIGINT blocked: a Ctrl-C while it imports is not its to answer.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+            self._processes.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def ended(self) -> list[str]:
+        """The exit codes, other than 0, of those that have ended since the last call."""
+        ended = [process for process in self._processes if not process.is_alive()]
+        self._processes = [process for process in self._processes if process not in ended]
+        return [f"exit code {process.exitcode}" for process in ended if process.exitcode]
+
+    def wait(self, seconds: float) -> None:
+        """Wait until one ends, for so long at most."""
+        wait([process.sentinel for process in self._processes], timeout=seconds)
+
+    def terminate(self) -> None:
+        """Send SIGTERM to all."""
+        for process in self._processes:
+            process.terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL to those that are alive."""
+        for process in self._processes:
+            if process.is_alive():
+                logger.warning("worker %s did not stop in time and is killed", process.pid)
+                process.kill()
+                process.join()
