@@ -157,6 +157,18 @@ def test_exact_means_leave_no_doubt_of_a_regression():
     assert found == pytest.approx([float(not each) for each in dominated], abs=0.02)
 
 
+@pytest.mark.parametrize(("correlation", "members"), [(0.999, 1.0), (-0.999, 8.0)])
+def test_errors_that_go_together_leave_one_on_the_front_of_a_regression(correlation, members):
+    # Nothing but noise: of points on a rising line one is on the front, of a falling one all.
+    allocations = list(Lattice(44, 3, 4, 4))[:8]
+    rng = np.random.default_rng(0)
+    covariance = np.array([[1.0, correlation], [correlation, 1.0]])
+    losses = rng.multivariate_normal(np.zeros(2), covariance, 8)
+    spread = Spread(covariance, 1000)
+    found = front_probability(losses, np.ones(8, int), spread, allocations, draws=500)
+    assert abs(found.sum() - members) < 0.25 * 8
+
+
 def test_units_do_not_matter_to_a_regression():
     losses = np.random.default_rng(2).normal(size=(12, 2))
     scale = np.array([100.0, 0.01])

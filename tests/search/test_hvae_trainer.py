@@ -151,6 +151,8 @@ def test_interrupted_at_random_moments_it_ends_as_unbroken(
     assert {*full} == {*range(1, 9)}
     cut = {2, 4} if schedule == "full" else set()
     assert all(full.count(epoch) == 1 for epoch in {*full} - cut)
+    # Nor are rungs, once the full training has been kept.
+    assert all(of == 8 for _, of in epochs[epochs.index((2, 8)) :])
 
 
 @pytest.mark.parametrize("kind", ["callable", "command"])

@@ -23,6 +23,7 @@ from allocsearch.search.records import (
     REASON,
     REPLICATE,
     RETRY_OF,
+    RUNGS,
     SEED,
     SLOT,
     WORKER,
@@ -261,6 +262,7 @@ def test_requeue_repeats_the_trial_of_a_dead_worker_with_seed_and_allocation(
     first = claim_for(study, config, "dead")
     assert first is not None
     allocation = space.suggest(first)
+    first.set_user_attr(RUNGS, [{"rung": 0.25, "values": [1.0, 2.0], "judged": False}])
     claim_for(study, config, "alive")
     requeue(study, config, lambda worker: worker == "dead", "the worker died")
 
@@ -270,7 +272,7 @@ def test_requeue_repeats_the_trial_of_a_dead_worker_with_seed_and_allocation(
     assert running.state == TrialState.RUNNING
     assert repeated.state == TrialState.WAITING
     assert repeated.user_attrs[RETRY_OF] == 0
-    for key in KEPT:
+    for key in (*KEPT, RUNGS):
         assert repeated.user_attrs[key] == interrupted.user_attrs[key]
     again = claim_for(study, config, "alive")
     assert again is not None

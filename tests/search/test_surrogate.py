@@ -107,6 +107,21 @@ def test_exact_measurements_leave_no_doubt():
     assert np.sqrt(np.diag(covariance[0])).max() < 1e-3 * means[:, 0].std()
 
 
+def test_replicates_tell_roughness_from_noise():
+    rng = np.random.default_rng(0)
+    chosen, new = LATTICE[::2], LATTICE[1::2]
+    # Rough, with a noise as large: one training cannot tell them apart, a thousand can.
+    values = rng.normal(size=(len(chosen), 1))
+    doubts = []
+    for count in (1, 1000):
+        counts = np.full(len(chosen), count)
+        fitted = fit_surrogate(chosen, values, counts, np.ones(1), 1000)
+        _, covariance = fitted.posterior(new)
+        doubts.append(np.sqrt(np.diag(covariance[0])).mean())
+    assert doubts[0] < 0.6
+    assert doubts[1] > 0.8
+
+
 @pytest.mark.parametrize("allocations", [[(4, 2)], [(4, 2), (2, 4)], [(6,)], [(6,), (3, 3)]])
 def test_few_allocations_and_constant_objectives(allocations):
     given = [Allocation(dims) for dims in allocations]

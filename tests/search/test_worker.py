@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.records import read_study
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
+from allocsearch.search.storages.heartbeat import HEARTBEAT
 from allocsearch.search.trainer import PrunedError, Result
 from allocsearch.search.worker import StoppedError, trial_folder, work
 from allocsearch.spaces import build_space
@@ -192,6 +194,50 @@ def test_one_that_diverges_does_not_fail_its_population(begin, monkeypatch):
     record = read_study(study, config, folder)
     assert [trial.state for trial in record.trials] == ["complete", "failed", "complete"]
     assert record.trials[1].reason == "the loss became nan in epoch 1"
+
+
+def test_a_trial_that_is_trained_gives_signs_of_life(begin):
+    study, config, folder, _ = begin(study={"trials": 1, "heartbeat": 0.05})
+    deadline = time.monotonic() + 60
+
+    class Patient:
+        together = 1
+        fingerprint = None
+
+        def run(self, tasks, hooks):
+            signs = set()
+            while len(signs) < 3 and time.monotonic() < deadline:
+                [trial] = study.get_trials(deepcopy=False)
+                signs.add(trial.user_attrs.get(HEARTBEAT))
+            metrics = {name: len(signs) for name in ("retention", "attenuation", "auroc")}
+            yield 0, Result(metrics)
+
+    work(study, config, folder, Patient())
+    assert read_study(study, config, folder).trials[0].metrics["auroc"] == 3
+
+
+@pytest.mark.parametrize(
+    "outcome", [Result({"retention": 1.0}), PrunedError("worse"), ValueError("no")]
+)
+def test_the_checkpoint_of_what_has_ended_is_removed(begin, outcome):
+    study, config, folder, _ = begin(study={"trials": 1, "objectives": ["max:retention"]})
+    kept = []
+
+    class Checkpointing:
+        together = 1
+        fingerprint = None
+
+        def run(self, tasks, hooks):
+            [task] = tasks
+            task.checkpoint.parent.mkdir(exist_ok=True)
+            task.checkpoint.write_bytes(b"kept")
+            kept.append(task.checkpoint)
+            yield 0, outcome
+
+    work(study, config, folder, Checkpointing())
+    [path] = kept
+    assert path.parent.is_dir()
+    assert not path.exists()
 
 
 class Staircase:
