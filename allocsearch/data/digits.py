@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 
@@ -13,6 +12,9 @@ def read_digits() -> tuple[Tensor, Tensor]:
     Returns:
         Values, uint8 `(1797, 8, 8)`, the file's 0..16 rescaled to 0..255, and labels `(1797,)`.
     """
+    # Seconds of imports, which other data can do without.
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     values = torch.from_numpy(digits.images) * (255 / 16)
     return values.round().to(torch.uint8), torch.from_numpy(digits.target).long()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 
@@ -24,6 +23,8 @@ class Standardiser:
     @classmethod
     def fit(cls, values: Tensor) -> Standardiser:
         """The map for these examples, float32 `(n, *shape)`; a constant feature has scale 1."""
+        from sklearn.preprocessing import StandardScaler
+
         scaler = StandardScaler().fit(values.flatten(1).double().numpy())
         return cls(torch.from_numpy(scaler.mean_), torch.from_numpy(scaler.scale_))
 

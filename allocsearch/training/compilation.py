@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch._dynamo.exc import BackendCompilerFailed
 
 from allocsearch.config import InputError, TrainingSection
 
@@ -52,6 +51,9 @@ def compiled(function: Callable[..., _Result]) -> Callable[..., _Result]:
     Raises:
         InputError: On the first call, if this machine cannot compile.
     """
+    # It takes seconds to import.
+    from torch._dynamo.exc import BackendCompilerFailed
+
     # Every model compiles anew; after a few, torch would stop compiling without a word.
     torch.compiler.reset()
     compiled_function = torch.compile(function, dynamic=False)
