@@ -8,6 +8,7 @@ has ended, and both when the time is up. Neither opens a test set.
 
 Run: ALLOCSEARCH_DATA=... python benchmarks/hour.py run --minutes 120 --trials 90
      ALLOCSEARCH_DATA=... python benchmarks/hour.py judge --seeds 1 --processes 2
+     python benchmarks/hour.py table, to keep the trainings in benchmarks/tables
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import optuna
 import pandas as pd
 import psutil
 import torch
-from lattices import ROOT
+from lattices import ROOT, TABLES
 from numpy.typing import NDArray
 from optuna.trial import TrialState
 from scipy.stats import t as student_t
@@ -346,10 +347,30 @@ def calibration(ours: Found, fresh: Mapping[Allocation, NDArray[np.float64]], se
     )
 
 
+def tabulate(runs: Path, table: Path) -> None:
+    """Write every training there is, for benchmarks/simulated.py."""
+    config, _ = prepared()
+    metrics = [each.metric for each in config.study.parsed_objectives]
+    rows = [
+        {
+            "arm": name,
+            "number": trial.number,
+            "allocation": str(trial.allocation),
+            "seed": trial.seed,
+            **dict(zip(metrics, trial.values, strict=True)),
+        }
+        for name, trials in told(runs).items()
+        for trial in trials
+    ]
+    fresh = pd.read_csv(runs / "fresh.csv").sort_values(["allocation", "seed"])
+    rows += fresh.assign(arm="fresh", number=range(len(fresh))).to_dict("records")
+    pd.DataFrame(rows).to_csv(table, index=False, float_format="%.6g")
+
+
 def main() -> None:
-    """Run both, or judge what they found."""
+    """Run both, judge what they found, or keep their trainings."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "plain", "judge"])
+    parser.add_argument("what", choices=["run", "plain", "judge", "table"])
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--trials", type=int, default=90)
@@ -361,6 +382,8 @@ def main() -> None:
         run(arguments.minutes, arguments.trials, arguments.runs)
     elif arguments.what == "plain":
         plain(arguments.runs)
+    elif arguments.what == "table":
+        tabulate(arguments.runs, TABLES / "fashion_mnist_trainings.csv")
     else:
         judge(arguments.runs, arguments.seeds, arguments.most, arguments.processes)
 
