@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from allocsearch import __version__
 from allocsearch.config import (
     PASSWORD_VARIABLE,
+    ExecutorName,
     InputError,
     StudyConfig,
     TrainerSection,
@@ -32,6 +33,7 @@ from allocsearch.config import (
     split_password,
 )
 from allocsearch.report.export import ExportedAllocation, Format
+from allocsearch.search.executors.executor import Executor
 from allocsearch.search.storage import StorageError
 
 app = typer.Typer(
@@ -72,7 +74,22 @@ def run(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, TOML or YAML.")],
     overrides: _Overrides = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; overrides study.workers.")
+        int | None, typer.Option(min=1, help="How many workers; overrides study.workers.")
+    ] = None,
+    executor: Annotated[
+        ExecutorName | None,
+        typer.Option(
+            help="Workers are processes of this machine, or tasks of Ray; overrides "
+            "study.executor."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ray cluster, auto or HOST:PORT, from a node of it; without it a local Ray of "
+            "the run's own. Overrides ray.address and RAY_ADDRESS.",
+        ),
     ] = None,
     storage: Annotated[
         str | None,
@@ -87,16 +104,25 @@ def run(
     Example: `allocsearch run studies/quickstart.toml --workers 2`
     """
     changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
+    if executor is not None:
+        changes.append(f"study.executor={executor}")
+    if address is not None:
+        changes.append(f"ray.address={address}")
     if storage is not None:
         changes.append(f"study.storage={_without_password(storage)}")
     config = load(study, changes)
     folder = runs / config.study.name
+    if address is not None and config.study.executor != "ray":
+        raise InputError("--address: allowed with --executor ray")
     with _interruptible() as check:
+        from allocsearch.search.executors.choice import executor_of
         from allocsearch.search.run import prepare
 
-        config = prepare(config, folder)
         check()
-        _run(config, folder, check)
+        with executor_of(config) as workplace:
+            config = prepare(config, folder)
+            check()
+            _run(config, folder, workplace, check)
 
 
 def _without_password(storage: str) -> str:
@@ -139,13 +165,12 @@ def _interruptible() -> Iterator[Callable[[], None]]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
+def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[[], None]) -> None:
     from allocsearch.report.front import study_front
     from allocsearch.report.live import PlainProgress, live_view
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
     from allocsearch.report.terminal import summary
-    from allocsearch.search.executors.worker_processes import WorkerProcesses
     from allocsearch.search.records import StudyRecord
     from allocsearch.search.run import run_study
 
@@ -158,7 +183,7 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
             def show(record: StudyRecord) -> None:
                 live.update(live_view(record, time.monotonic() - start), refresh=True)
 
-            record = run_study(config, folder, WorkerProcesses(), show)
+            record = run_study(config, folder, executor, show)
     else:
         plain = PlainProgress()
 
@@ -166,7 +191,7 @@ def _run(config: StudyConfig, folder: Path, check: Callable[[], None]) -> None:
             for line in plain.lines(record):
                 print(line, flush=True)
 
-        record = run_study(config, folder, WorkerProcesses(), tell)
+        record = run_study(config, folder, executor, tell)
     front = study_front(record)
     write_tables(record, front)
     page = write_page(record, front)

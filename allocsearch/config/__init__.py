@@ -24,6 +24,7 @@ from allocsearch.config.model import ModelSection
 from allocsearch.config.names import metric_names, score_names
 from allocsearch.config.objective import Objective
 from allocsearch.config.placeholders import filled
+from allocsearch.config.ray import RaySection, checked_ray_address
 from allocsearch.config.resolved import StudyConfig
 from allocsearch.config.search_space import SearchSpaceSection
 from allocsearch.config.section import Counts, Section
@@ -33,7 +34,7 @@ from allocsearch.config.storage_url import (
     checked_storage_url,
     split_password,
 )
-from allocsearch.config.study import SamplerName, StudySection
+from allocsearch.config.study import ExecutorName, SamplerName, StudySection
 from allocsearch.config.trainer import PLACEHOLDERS, TrainerSection
 from allocsearch.config.training import TrainingSection
 from allocsearch.config.yaml_text import format_yaml
@@ -50,9 +51,11 @@ __all__ = [
     "DataSection",
     "EarlyStoppingSection",
     "EvaluationSection",
+    "ExecutorName",
     "InputError",
     "ModelSection",
     "Objective",
+    "RaySection",
     "RungSchedule",
     "SamplerName",
     "SearchSpaceSection",
@@ -65,6 +68,7 @@ __all__ = [
     "StudySection",
     "TrainerSection",
     "TrainingSection",
+    "checked_ray_address",
     "checked_storage_url",
     "filled",
     "first_mistake",

@@ -13,6 +13,7 @@ from allocsearch.config.errors import InputError, mistake, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.model import ModelSection
 from allocsearch.config.names import metric_names
+from allocsearch.config.ray import RaySection
 from allocsearch.config.search_space import SearchSpaceSection
 from allocsearch.config.section import Section
 from allocsearch.config.study import StudySection
@@ -35,9 +36,14 @@ class StudyConfig(Section):
     evaluation: EvaluationSection = EvaluationSection()
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
     trainer: TrainerSection = TrainerSection()
+    ray: RaySection = RaySection()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        without = self.study.executor == "ray" and self.ray.num_gpus == 0
+        if without and self.training.device == "cuda":
+            message = "found 0 with training.device = 'cuda'; allowed: auto, or more than 0 to 1"
+            raise mistake("ray.num_gpus", message)
         if self.trainer.foreign:
             self._check_foreign()
         elif self.data is None:

@@ -13,6 +13,9 @@ from allocsearch.config.storage_url import checked_storage_url
 
 SamplerName = Literal["lattice_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "random", "grid"]
 
+# Of this machine, or tasks of a cluster.
+ExecutorName = Literal["processes", "ray"]
+
 
 def _objective(value: object) -> str:
     if not isinstance(value, str):
@@ -38,6 +41,7 @@ class StudySection(Section):
     sampler: SamplerName = "lattice_gp"
     warm_start: Literal["none", "theory"] = "none"
     workers: Count = 1
+    executor: ExecutorName = "processes"
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
     # Seconds between two signs of life of a worker; after four without one it is taken for dead.
     heartbeat: Annotated[float, Field(gt=0, le=3600)] = 15.0

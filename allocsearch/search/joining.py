@@ -9,10 +9,12 @@ from pathlib import Path
 import optuna
 
 from allocsearch.config import InputError, StudyConfig
+from allocsearch.data.splits import load_search_data
 from allocsearch.search.abandoned import requeue_abandoned
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.published import check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
+from allocsearch.search.resources import check_resources
 from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
 from allocsearch.search.storage import (
     CONFIG_NAME,
@@ -64,6 +66,47 @@ def join(
         return _join(name, storage, runs, lambda: bool(interrupts), on_poll)
 
 
+def join_once(
+    name: str, storage: str, runs: Path, sharing: int, stopped: Callable[[], bool]
+) -> None:
+    """Train trials of a study until none waits; whoever has started this sees to the others.
+
+    Args:
+        name: As for `join`.
+        storage: As for `join`; it is waited for where it does not answer.
+        runs: As for `join`.
+        sharing: How many workers have their parts of the GPU that this one has.
+        stopped: Asked often; once it says so, the trial at hand is put back and the work ends.
+
+    Raises:
+        InputError: As `join`, or if the study does not fit into the memory that is free here.
+        StorageError: If the storage cannot be opened.
+        StorageLostError: If it fails for long.
+    """
+    patience = Patience(give_up=stopped)
+    study = open_by_name(name, storage, opening=patience, using=patience)
+    config = _located(study, storage)
+    part = config.study.model_copy(update={"workers": sharing})
+    machine = config.model_copy(update={"study": part})
+    _check_memory(config)
+    trainer = _prepare(study, config, runs / name, machine)
+
+    def check() -> None:
+        if stopped():
+            raise StoppedError
+
+    work(study, config, runs / name, trainer, check)
+
+
+def _check_memory(config: StudyConfig) -> None:
+    """Refuse a study of which not one worker more has room here."""
+    if config.trainer.foreign:
+        return
+    section = config.study.model_copy(update={"workers": 1})
+    data = load_search_data(config.own_data)
+    check_resources(config.model_copy(update={"study": section}), data)
+
+
 def _join(
     name: str,
     storage: str,
@@ -74,7 +117,7 @@ def _join(
     study = open_by_name(name, storage, using=Patience(give_up=stopped))
     config = _located(study, storage)
     folder = runs / config.study.name
-    trainer = _prepare(study, config, folder)
+    trainer = _prepare(study, config, folder, config)
 
     def check() -> None:
         if stopped():
@@ -103,8 +146,17 @@ def _located(study: optuna.Study, storage: str) -> StudyConfig:
     return config.model_copy(update={"study": section})
 
 
-def _prepare(study: optuna.Study, config: StudyConfig, folder: Path) -> Trainer:
-    """The trainer and the run folder, once everything is known to be right."""
+def _prepare(
+    study: optuna.Study, config: StudyConfig, folder: Path, machine: StudyConfig
+) -> Trainer:
+    """The trainer and the run folder, once everything is known to be right.
+
+    Args:
+        study: The study.
+        config: Its config.
+        folder: Its run folder, which is made where it is missing.
+        machine: The config with as many workers as share this machine.
+    """
     if config.study.name != study.study_name:
         raise InputError(
             f"{study.study_name}: the config in the storage is of the study {config.study.name}"
@@ -118,7 +170,7 @@ def _prepare(study: optuna.Study, config: StudyConfig, folder: Path) -> Trainer:
             choose="choose another --runs or remove the folder",
             but_for=CHANGEABLE | LOCATION,
         )
-    trainer = build_trainer(config)
+    trainer = build_trainer(machine)
     with claim_lock(study):
         check_data(study, trainer.fingerprint)
     if new:

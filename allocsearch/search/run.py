@@ -85,7 +85,9 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
         build_trainer(config)
     elif data is not None:
         _check_validation_size(config, data)
-        check_resources(config, data)
+        if config.study.executor == "processes":
+            # What a node of a cluster has, its workers see.
+            check_resources(config, data)
     check_storage(config, folder)
     # What an existing run goes on with is written once that run is known to be possible.
     if not started:

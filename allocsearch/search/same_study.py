@@ -9,7 +9,17 @@ from allocsearch.config import InputError, StudyConfig
 
 # What a study can be continued with; all else is part of what the results mean.
 CHANGEABLE = frozenset(
-    f"study.{key}" for key in ("trials", "replicates", "workers", "retries", "heartbeat")
+    (
+        "study.trials",
+        "study.replicates",
+        "study.workers",
+        "study.executor",
+        "study.retries",
+        "study.heartbeat",
+        "ray.address",
+        "ray.num_cpus",
+        "ray.num_gpus",
+    )
 )
 # Machines reach one database by different URLs.
 LOCATION = frozenset({"study.storage"})

@@ -31,6 +31,7 @@ __all__ = [
     "open_by_name",
     "open_study",
     "replacing",
+    "storage_url",
     "write_atomically",
 ]
 
@@ -104,10 +105,10 @@ def open_study(
         StorageError: If the storage cannot be opened, is of another version of Optuna, or if there
             is no study and none is to be made.
     """
-    name, file = config.study.name, storage_file(_url(config, folder))
+    name, file = config.study.name, storage_file(storage_url(config, folder))
     if not create and file is not None and not file.is_file():
         raise StorageError(f"{folder}: no trials yet (no {file.name} in {file.parent})")
-    url = _url(config, folder)
+    url = storage_url(config, folder)
     with _opening(str(folder), url):
         storage = _storage(url, opening, using)
         if create:
@@ -121,12 +122,15 @@ def open_study(
             raise StorageError(f"{folder}: no trials yet (no study {name} there)") from None
 
 
-def open_by_name(name: str, url: str, *, using: Patience = PATIENCE) -> optuna.Study:
+def open_by_name(
+    name: str, url: str, *, opening: Patience = NO_PATIENCE, using: Patience = PATIENCE
+) -> optuna.Study:
     """A study that is in a storage.
 
     Args:
         name: Its name.
         url: The storage, without a password.
+        opening: How long to try where it does not answer.
         using: How long to try once it is open.
 
     Raises:
@@ -138,7 +142,7 @@ def open_by_name(name: str, url: str, *, using: Patience = PATIENCE) -> optuna.S
     if file is not None and not file.is_file():
         raise StorageError(f"{url}: the storage cannot be opened: no file {file}")
     with _opening(url, url):
-        storage = _storage(url, NO_PATIENCE, using)
+        storage = _storage(url, opening, using)
         try:
             return optuna.load_study(study_name=name, storage=storage)
         except KeyError:
@@ -160,7 +164,8 @@ def check_storage(config: StudyConfig, folder: Path) -> None:
             _storage(config.study.storage, NO_PATIENCE, PATIENCE)
 
 
-def _url(config: StudyConfig, folder: Path) -> str:
+def storage_url(config: StudyConfig, folder: Path) -> str:
+    """Where the study of a run folder is: `study.storage`, or an SQLite file of the folder."""
     if config.study.storage is not None:
         return config.study.storage
     file = str((folder / DATABASE_NAME).resolve())

@@ -1,0 +1,43 @@
+"""The password of a database is in no file and no output of a study on a local Ray."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+TRAINER = "def train(allocation, config, seed, report):\n    return {'loss': float(seed)}\n"
+
+
+def test_the_password_is_in_no_file_of_ray(
+    postgres, tmp_path: Path, write_study, command, main_here, monkeypatch
+) -> None:
+    password = os.environ.pop("ALLOCSEARCH_STORAGE_PASSWORD")
+    (tmp_path / "own.py").write_text(TRAINER)
+    study = write_study(
+        tmp_path / "tiny.toml",
+        study={"objectives": ["min:loss"], "sampler": "random", "workers": 2, "trials": 4},
+        trainer={"kind": "callable", "function": "own:train"},
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    whole = postgres.database().render_as_string(hide_password=False)
+    # Short, for the paths of sockets are.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as session:
+        monkeypatch.setenv("RAY_TMPDIR", session)
+        ended = command("run", study.name, "--executor", "ray", "--storage", whole, cwd=tmp_path)
+        folder = tmp_path / "runs" / "tiny"
+        files = [path for path in Path(session).rglob("*") if path.is_file()]
+        logs = [path for path in files if path.name.startswith("raylet")]
+        contents = [path.read_bytes() for path in files]
+    assert (ended.code, ended.err) == (0, "")
+    assert "4 of 4 trials" in ended.out
+    assert logs
+    contents += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    contents.append(ended.out.encode())
+    for spelling in (password, quote(password), quote(password, safe="")):
+        assert not [content for content in contents if spelling.encode() in content]
+    monkeypatch.setenv("ALLOCSEARCH_STORAGE_PASSWORD", password)
+    shown = main_here("status", folder)
+    assert (shown.code, shown.err) == (0, "")
+    assert "4 of 4 trials" in shown.out
