@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ from allocsearch.config import (
     InputError,
     StudyConfig,
     TrainerSection,
+    checked_artifacts_url,
     checked_storage_url,
     load,
     printable,
@@ -95,6 +97,14 @@ def run(
         str | None,
         typer.Option(metavar="URL", help="Where trials are kept; overrides study.storage."),
     ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Folder or s3://BUCKET/PREFIX for the files of trials; overrides "
+            "study.artifacts.",
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path(
         "runs"
     ),
@@ -110,6 +120,9 @@ def run(
         changes.append(f"ray.address={address}")
     if storage is not None:
         changes.append(f"study.storage={_without_password(storage)}")
+    if artifacts is not None:
+        # In quotes: a folder may have the name of a number.
+        changes.append(f"study.artifacts={json.dumps(artifacts)}")
     config = load(study, changes)
     folder = runs / config.study.name
     if address is not None and config.study.executor != "ray":
@@ -210,6 +223,14 @@ def worker(
     storage: Annotated[
         str, typer.Option(metavar="URL", help="Where its trials are kept, as reached from here.")
     ],
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Its artifact store, as reached from here, where that differs from "
+            "study.artifacts.",
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder for the run folder of the study.")] = Path(
         "runs"
     ),
@@ -225,6 +246,10 @@ def worker(
         url = checked_storage_url(_without_password(storage))
     except ValueError as error:
         raise InputError(f"--storage: {error}") from None
+    try:
+        place = None if artifacts is None else checked_artifacts_url(artifacts)
+    except ValueError as error:
+        raise InputError(f"--artifacts: {error}") from None
     with _interruptible() as check:
         from allocsearch.report.terminal import progress_text
         from allocsearch.search.joining import join
@@ -239,7 +264,7 @@ def worker(
                 last = text
                 print(f"{study}: {text}", flush=True)
 
-        join(study, url, runs, tell)
+        join(study, url, runs, tell, place)
 
 
 @app.command()
@@ -300,6 +325,13 @@ def export(
         Path | None,
         typer.Option(help="File to write; without it RUN/ALLOCATION.FORMAT, - for the terminal."),
     ] = None,
+    files: Annotated[
+        bool,
+        typer.Option(
+            "--files",
+            help="Also fetch the files of its trial from study.artifacts to RUN/trials/NUMBER.",
+        ),
+    ] = False,
 ) -> None:
     """Export one allocation as a file that `allocsearch train` accepts.
 
@@ -319,12 +351,18 @@ def export(
     record = read_run(run_folder)
     trial = pick(record, choice, constraints or ())
     text = export_trial(record, trial).to_text(written)
-    if out == Path("-"):
+    terminal = out == Path("-")
+    if terminal:
         print(text, end="")
-        return
-    path = out or run_folder / f"{trial.allocation}.{written}"
-    write_atomically(path, text)
-    print(path)
+    else:
+        path = out or run_folder / f"{trial.allocation}.{written}"
+        write_atomically(path, text)
+        print(path)
+    if files:
+        from allocsearch.search.artifacts.fetch import trial_files
+
+        for found in trial_files(record, trial.number):
+            print(found, file=sys.stderr if terminal else sys.stdout)
 
 
 def _format(named: Format | None, out: Path | None) -> Format:

@@ -35,6 +35,59 @@ class Run:
     ended: Ended
 
 
+@dataclass(frozen=True)
+class S3:
+    """A bucket on a server that speaks S3, and the credentials that lead there."""
+
+    client: Any
+    url: str
+    key: str = "AKIAEXAMPLE0000FIND1"
+    secret: str = "s3cr3t+of/AWS/Find2"
+    bucket: str = "trainings"
+    place: str = f"s3://{bucket}"
+
+    def clear(self) -> None:
+        """Remove the bucket with all that is there."""
+        for found in self.keys():
+            self.client.delete_object(Bucket=self.bucket, Key=found)
+        self.client.delete_bucket(Bucket=self.bucket)
+
+    def keys(self) -> list[str]:
+        """The keys of all that is there."""
+        listed = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [found["Key"] for found in listed]
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """A server that speaks S3, without a bucket."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    session = boto3.Session(S3.key, S3.secret, region_name="us-east-1")
+    yield S3(session.client("s3", endpoint_url=url), url)
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """An empty bucket; the environment says how to reach it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", S3.key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", S3.secret)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3_server.client.create_bucket(Bucket=S3.bucket)
+    yield s3_server
+    s3_server.clear()
+
+
 @pytest.fixture(scope="session")
 def command() -> Callable[..., Ended]:
     """Run the real command in a folder; standard input and output are no terminal."""

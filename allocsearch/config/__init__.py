@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allocsearch.config.artifacts_url import checked_artifacts_url, split_s3
 from allocsearch.config.data import (
     FILE_SOURCES,
     HELD_OUT,
@@ -68,6 +69,7 @@ __all__ = [
     "StudySection",
     "TrainerSection",
     "TrainingSection",
+    "checked_artifacts_url",
     "checked_ray_address",
     "checked_storage_url",
     "filled",
@@ -84,5 +86,6 @@ __all__ = [
     "score_names",
     "shown",
     "split_password",
+    "split_s3",
     "suggestion",
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from allocsearch.config.artifacts_url import checked_artifacts_url
 from allocsearch.config.errors import mistake, shown
 from allocsearch.config.objective import Objective
 from allocsearch.config.section import Count, Section, one_or_more
@@ -46,6 +47,8 @@ class StudySection(Section):
     # Seconds between two signs of life of a worker; after four without one it is taken for dead.
     heartbeat: Annotated[float, Field(gt=0, le=3600)] = 15.0
     storage: Annotated[str, AfterValidator(checked_storage_url)] | None = None
+    # Where the files of trials go as well; None for the run folder alone.
+    artifacts: Annotated[str, AfterValidator(checked_artifacts_url)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

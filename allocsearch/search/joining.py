@@ -11,8 +11,10 @@ import optuna
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search.abandoned import requeue_abandoned
+from allocsearch.search.artifacts.opening import check_store
+from allocsearch.search.artifacts.registration import check_registered
 from allocsearch.search.interruptions import interruptions
-from allocsearch.search.published import check_data, published_config
+from allocsearch.search.published import check_artifacts, check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.resources import check_resources
 from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
@@ -38,6 +40,7 @@ def join(
     storage: str,
     runs: Path,
     on_poll: Callable[[StudyRecord], None] = lambda record: None,
+    artifacts: str | None = None,
 ) -> StudyRecord:
     """Train trials of a study until all of its trials have ended.
 
@@ -51,19 +54,22 @@ def join(
         runs: Folder of run folders.
         on_poll: Called with the study as it stands: before the first trial, whenever none waits
             any more, and then every two seconds.
+        artifacts: The artifact store of the study, as it is reached from here; None where it is
+            reached as the study says.
 
     Returns:
         The study as it stands at the end.
 
     Raises:
         InputError: If there is no such study, its config is not what was recorded, the data here
-            is not that of the study, or the folder is another study's.
+            is not that of the study, the artifact store is not that of the study or cannot be
+            written to, or the folder is another study's.
         StorageError: If the storage cannot be opened.
-        StorageLostError: If it fails for long.
+        StorageLostError: If it fails for long, or the artifact store does.
         KeyboardInterrupt: After SIGINT or SIGTERM, once the trial at hand is put back.
     """
     with interruptions() as interrupts:
-        return _join(name, storage, runs, lambda: bool(interrupts), on_poll)
+        return _join(name, storage, artifacts, runs, lambda: bool(interrupts), on_poll)
 
 
 def join_once(
@@ -110,12 +116,13 @@ def _check_memory(config: StudyConfig) -> None:
 def _join(
     name: str,
     storage: str,
+    artifacts: str | None,
     runs: Path,
     stopped: Callable[[], bool],
     on_poll: Callable[[StudyRecord], None],
 ) -> StudyRecord:
     study = open_by_name(name, storage, using=Patience(give_up=stopped))
-    config = _located(study, storage)
+    config = _located(study, storage, artifacts)
     folder = runs / config.study.name
     trainer = _prepare(study, config, folder, config)
 
@@ -136,13 +143,17 @@ def _join(
         requeue_abandoned(study, config, watch)
         time.sleep(_POLL)
         # Whoever runs the study may have asked for more trials.
-        config = _located(study, storage)
+        config = _located(study, storage, artifacts)
 
 
-def _located(study: optuna.Study, storage: str) -> StudyConfig:
-    """The config of a study, with the storage as it is reached from here."""
+def _located(study: optuna.Study, storage: str, artifacts: str | None = None) -> StudyConfig:
+    """The config of a study, with storage and artifact store as they are reached from here."""
     config = published_config(study)
-    section = config.study.model_copy(update={"storage": storage})
+    here = {"storage": storage}
+    if artifacts is not None:
+        check_artifacts(study, artifacts, config)
+        here["artifacts"] = artifacts
+    section = config.study.model_copy(update=here)
     return config.model_copy(update={"study": section})
 
 
@@ -173,6 +184,9 @@ def _prepare(
     trainer = build_trainer(machine)
     with claim_lock(study):
         check_data(study, trainer.fingerprint)
+    if config.study.artifacts is not None:
+        check_store(config.study.artifacts, is_there=True)
+        check_registered(study, config)
     if new:
         write_atomically(folder / CONFIG_NAME, config.to_toml())
     return trainer

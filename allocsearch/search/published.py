@@ -24,12 +24,38 @@ def check_published(study: optuna.Study, config: StudyConfig) -> None:
         InputError: If the study in the storage is another one of the same name.
     """
     if _CONFIG in study.user_attrs:
+        known = published_config(study)
         check_same(
             config,
-            published_config(study),
+            known,
             has=f"{study.study_name}: the study of this name in the storage has",
             choose="choose another study.name",
             but_for=CHANGEABLE | LOCATION,
+        )
+        check_artifacts(study, config.study.artifacts, known)
+
+
+def check_artifacts(study: optuna.Study, artifacts: str | None, known: StudyConfig) -> None:
+    """Make sure that the files of all trials of a study go to an artifact store, or those of none.
+
+    Args:
+        study: The study.
+        artifacts: Where they are to go from here; None for nowhere.
+        known: Its config in the storage.
+
+    Raises:
+        InputError: If others keep them another way.
+    """
+    there = known.study.artifacts
+    if there is not None and artifacts is None:
+        raise InputError(
+            f"{study.study_name}: study.artifacts is missing; the study in the storage has "
+            f"{there}, and every trial needs it"
+        )
+    if there is None and artifacts is not None:
+        raise InputError(
+            f"{study.study_name}: found study.artifacts = {artifacts!r}; the study in the storage "
+            "has none, and files of trials that it has are elsewhere"
         )
 
 

@@ -13,6 +13,8 @@ from allocsearch.config import InputError, StudyConfig
 from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search import worker
 from allocsearch.search.abandoned import DEAD
+from allocsearch.search.artifacts.opening import check_store
+from allocsearch.search.artifacts.registration import register_store
 from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.executors.supervisor import Supervisor
@@ -56,7 +58,8 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
     Raises:
         InputError: If data is missing, too small or not for the model, the model's layers cannot
             take the steps or the budget, there is no such function or program to train with, the
-            driver of the storage is not installed, or the folder belongs to another study.
+            driver of the storage is not installed, the artifact store cannot be written to, or
+            the folder belongs to another study.
         StorageError: If the storage cannot be opened.
     """
     if folder.exists() and not folder.is_dir():
@@ -89,6 +92,8 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
             # What a node of a cluster has, its workers see.
             check_resources(config, data)
     check_storage(config, folder)
+    if config.study.artifacts is not None:
+        check_store(config.study.artifacts)
     # What an existing run goes on with is written once that run is known to be possible.
     if not started:
         write_atomically(folder / CONFIG_NAME, config.to_toml())
@@ -134,8 +139,8 @@ def run_study(
 
     Raises:
         InputError: If another run holds the folder, the study of this name in the storage is
-            another one, or more trials have begun than are wanted.
-        WorkerError: If the workers die before they begin a trial.
+            another one or has another artifact store, or more trials have begun than are wanted.
+        WorkerError: If the workers die before they begin a trial, or the artifact store fails.
         StorageError: If the storage cannot be opened.
         StorageLostError: If the storage fails for long.
         KeyboardInterrupt: After SIGINT or SIGTERM, once the workers have put their trials back.
@@ -145,6 +150,7 @@ def run_study(
         using = replace(PATIENCE, give_up=lambda: bool(interrupts))
         study = open_study(config, folder, create=True, using=using)
         check_published(study, config)
+        register_store(study, config, folder)
         requeue(study, config, is_dead, DEAD)
         space = build_space(config.search_space)
         fill(study, config, space, _first_trials(config, folder, space))

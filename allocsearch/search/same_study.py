@@ -21,8 +21,8 @@ CHANGEABLE = frozenset(
         "ray.num_gpus",
     )
 )
-# Machines reach one database by different URLs.
-LOCATION = frozenset({"study.storage"})
+# Machines reach one database, or one folder of artifacts, by different names.
+LOCATION = frozenset({"study.storage", "study.artifacts"})
 
 
 def check_same(

@@ -23,6 +23,7 @@ from allocsearch.search.storages.retries import with_retries
 __all__ = [
     "CONFIG_NAME",
     "DATABASE_NAME",
+    "NO_PATIENCE",
     "PATIENCE",
     "StorageError",
     "StorageLostError",
@@ -32,6 +33,7 @@ __all__ = [
     "open_study",
     "replacing",
     "storage_url",
+    "trial_folder",
     "write_atomically",
 ]
 
@@ -41,6 +43,11 @@ DATABASE_NAME = "study.db"
 
 PATIENCE = Patience()
 NO_PATIENCE = Patience(seconds=0)
+
+
+def trial_folder(folder: Path, number: int) -> Path:
+    """Where a run folder keeps the files of a trial."""
+    return folder / "trials" / str(number)
 
 
 @contextmanager

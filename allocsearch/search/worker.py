@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.artifacts.opening import open_store
+from allocsearch.search.artifacts.upload import upload_files
 from allocsearch.search.identity import own_identity
 from allocsearch.search.published import check_data
 from allocsearch.search.records import (
@@ -35,8 +38,15 @@ from allocsearch.search.records import (
 )
 from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue, storage_of
-from allocsearch.search.storage import PATIENCE, StorageError, StorageLostError, open_study
+from allocsearch.search.storage import (
+    PATIENCE,
+    StorageError,
+    StorageLostError,
+    open_study,
+    trial_folder,
+)
 from allocsearch.search.storages.claim_lock import claim_lock
+from allocsearch.search.storages.errors import ArtifactStoreLostError
 from allocsearch.search.storages.heartbeat import beating
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
@@ -48,15 +58,12 @@ logger = logging.getLogger(__name__)
 _REPORT_EVERY = 1.0
 # Folder of the trainings that are going on, by allocation and seed: attempts have other numbers.
 CHECKPOINTS = "checkpoints"
+# Exit code of a worker that can keep no files: another one could not either.
+STORE_LOST = 3
 
 
 class StoppedError(Exception):
     """The worker was asked to stop, or the process that started it is gone."""
-
-
-def trial_folder(folder: Path, number: int) -> Path:
-    """Where the files of a trial are kept."""
-    return folder / "trials" / str(number)
 
 
 def work(
@@ -75,10 +82,14 @@ def work(
         trainer: What trains and measures.
         check: Called often; when it raises StoppedError, the trial at hand is put back and the
             work ends.
+
+    Raises:
+        ArtifactStoreLostError: If the artifact store fails; the trial at hand is put back.
     """
     space = build_space(config.search_space)
     identity = own_identity()
     held: list[int] = []
+    keep = _keeper(study, config, folder, check)
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
         while (trial := claim(study, config, space, identity, held.append)) is not None:
@@ -87,11 +98,36 @@ def work(
     with beating(storage_of(study), held, config.study.heartbeat):
         while trials := list(islice(proposed(), trainer.together)):
             try:
-                run_trials(trials, study, config, folder, trainer, check)
-            except StoppedError:
+                run_trials(trials, study, config, folder, trainer, check, keep)
+            except (StoppedError, ArtifactStoreLostError) as error:
                 requeue(study, config, lambda worker: worker == identity, STOPPED)
-                return
+                if isinstance(error, StoppedError):
+                    return
+                raise
             held.clear()
+
+
+def _keeper(
+    study: optuna.Study, config: StudyConfig, folder: Path, check: Callable[[], None]
+) -> Callable[[optuna.Trial], None]:
+    """What puts the files of a finished training into the artifact store, where there is one."""
+    if config.study.artifacts is None:
+        return lambda trial: None
+
+    def stopped() -> bool:
+        try:
+            check()
+        except StoppedError:
+            return True
+        return False
+
+    store = open_store(config.study.artifacts, replace(PATIENCE, give_up=stopped))
+
+    def keep(trial: optuna.Trial) -> None:
+        files = trial_folder(folder, trial.number)
+        upload_files(files, store, storage_of(study), trial._trial_id)
+
+    return keep
 
 
 def run_trials(
@@ -101,8 +137,12 @@ def run_trials(
     folder: Path,
     trainer: Trainer,
     check: Callable[[], None],
+    keep: Callable[[optuna.Trial], None] = lambda trial: None,
 ) -> None:
-    """Run claimed trials to their ends, in one call of the trainer, and record each."""
+    """Run claimed trials to their ends, in one call of the trainer, and record each.
+
+    The files of one that has finished are handed to `keep` before the study is told.
+    """
     tasks = [_task(study, trial, allocation, folder) for trial, allocation in trials]
     reporters = [_progress_reporter(trial) for trial, _ in trials]
 
@@ -121,12 +161,16 @@ def run_trials(
         for index, result in trainer.run(tasks, hooks):
             trial = trials[index][0]
             if isinstance(result, Result):
-                _record_result(study, trial, config, result)
+                _record_result(study, trial, config, result, keep)
             elif isinstance(result, PrunedError):
                 _record_end(study, trial, str(result), TrialState.PRUNED)
             else:
                 _record_end(study, trial, str(result))
             left.remove(trial)
+    except ArtifactStoreLostError:
+        # A wish to stop is obeyed before the store is back.
+        check()
+        raise
     except StorageLostError:
         # No fault of the trainings: they are begun again.
         raise
@@ -201,10 +245,15 @@ def _record_end(
 
 
 def _record_result(
-    study: optuna.Study, trial: optuna.Trial, config: StudyConfig, result: Result
+    study: optuna.Study,
+    trial: optuna.Trial,
+    config: StudyConfig,
+    result: Result,
+    keep: Callable[[optuna.Trial], None],
 ) -> None:
     values = [result.metrics[o.metric] for o in config.study.parsed_objectives]
     try:
+        keep(trial)
         trial.set_user_attr(METRICS, dict(result.metrics))
         trial.set_user_attr(SCORE, result.score)
         trial.set_user_attr(PROVENANCE, dict(result.provenance))
@@ -244,7 +293,7 @@ def main(config: StudyConfig, folder: Path, log: Path) -> None:
         work(study, config, folder, trainer, check)
     except (InputError, StorageError, StorageLostError) as error:
         logger.error("%s", error)
-        sys.exit(1)
+        sys.exit(STORE_LOST if isinstance(error, ArtifactStoreLostError) else 1)
 
 
 def _redirect_output(log: Path) -> None:

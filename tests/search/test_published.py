@@ -104,3 +104,23 @@ def test_all_machines_have_the_same_data(study: optuna.Study) -> None:
     check_data(study, None)
     with pytest.raises(InputError, match="the data here has the fingerprint bbbbbbbbbbbb, the"):
         check_data(study, "b" * 64)
+
+
+@pytest.mark.parametrize("there", ["/data/files", "s3://bucket/files"])
+def test_the_files_of_all_trials_go_to_an_artifact_store_or_of_none(
+    study: optuna.Study, config: Callable[..., StudyConfig], there: str
+) -> None:
+    publish(study, config(f"study.artifacts={there}"))
+    assert published_config(study).study.artifacts == there
+    # The same folder has another path on another machine.
+    check_published(study, config("study.artifacts=/mnt/files"))
+    with pytest.raises(InputError, match=f"tiny: study.artifacts is missing; .* has {there}, and"):
+        check_published(study, config())
+
+
+def test_a_study_gets_no_artifact_store_later(
+    study: optuna.Study, config: Callable[..., StudyConfig]
+) -> None:
+    publish(study, config())
+    with pytest.raises(InputError, match=r"tiny: found study\.artifacts = '/data/files'; the stu"):
+        check_published(study, config("study.artifacts=/data/files"))

@@ -13,10 +13,10 @@ from allocsearch.search import hvae_trainer, objective, worker
 from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.records import read_study
 from allocsearch.search.slots import fill
-from allocsearch.search.storage import open_study
+from allocsearch.search.storage import open_study, trial_folder
 from allocsearch.search.storages.heartbeat import HEARTBEAT
 from allocsearch.search.trainer import PrunedError, Result
-from allocsearch.search.worker import StoppedError, trial_folder, work
+from allocsearch.search.worker import StoppedError, work
 from allocsearch.spaces import build_space
 
 

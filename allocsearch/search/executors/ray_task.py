@@ -44,6 +44,7 @@ def train_waiting(
         if password is not None and not known:
             os.environ[PASSWORD_VARIABLE] = password
         from allocsearch.search.joining import join_once
+        from allocsearch.search.storages.errors import ArtifactStoreLostError
 
         def stopped() -> bool:
             return bool(interrupts)
@@ -53,7 +54,7 @@ def train_waiting(
         try:
             with _logging(Path(runs) / name / LOG_NAME):
                 join_once(name, storage, Path(runs), sharing, stopped)
-        except InputError as error:
+        except (InputError, ArtifactStoreLostError) as error:
             return f"{socket.gethostname()}: {error}"
         return None
 

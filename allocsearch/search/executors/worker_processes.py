@@ -10,7 +10,7 @@ from pathlib import Path
 
 from allocsearch.config import StudyConfig
 from allocsearch.search import worker
-from allocsearch.search.executors.executor import LOG_NAME
+from allocsearch.search.executors.executor import LOG_NAME, WorkerError
 from allocsearch.search.processes import process_context
 
 logger = logging.getLogger(__name__)
@@ -22,15 +22,15 @@ class WorkerProcesses:
     def __init__(self) -> None:
         self._context = process_context()
         self._processes: list[BaseProcess] = []
+        self._log: Path | None = None
 
     def __len__(self) -> int:
         return len(self._processes)
 
     def start(self, config: StudyConfig, folder: Path) -> None:
         """Start one more; all that it says goes into the log of the run folder."""
-        process = self._context.Process(
-            target=worker.main, args=(config, folder, folder / LOG_NAME)
-        )
+        self._log = folder / LOG_NAME
+        process = self._context.Process(target=worker.main, args=(config, folder, self._log))
         # A worker starts with SIGINT blocked: a Ctrl-C while it imports is not its to answer.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -40,10 +40,23 @@ class WorkerProcesses:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def ended(self) -> list[str]:
-        """The exit codes, other than 0, of those that have ended since the last call."""
+        """The exit codes, other than 0, of those that have ended since the last call.
+
+        Raises:
+            WorkerError: If one could keep no files.
+        """
         ended = [process for process in self._processes if not process.is_alive()]
         self._processes = [process for process in self._processes if process not in ended]
+        for process in ended:
+            if process.exitcode == worker.STORE_LOST:
+                raise WorkerError(self._last_words(process))
         return [f"exit code {process.exitcode}" for process in ended if process.exitcode]
+
+    def _last_words(self, process: BaseProcess) -> str:
+        text = "" if self._log is None else self._log.read_text(errors="replace")
+        mark = f" {process.pid} ERROR "
+        said = [line.partition(mark)[2] for line in text.splitlines() if mark in line]
+        return said[-1] if said else f"worker {process.pid} could keep no files"
 
     def wait(self, seconds: float) -> None:
         """Wait until one ends, for so long at most."""

@@ -13,14 +13,23 @@ class StorageLostError(RuntimeError):
     """A storage fails, and did so for as long as was waited for it.
 
     Attributes:
+        what: That which fails.
         cause: What failed, in one line.
     """
 
+    what = "the storage"
+
     def __init__(self, cause: str) -> None:
         super().__init__(
-            f"the storage fails: {cause}; what has finished is kept, and the same command goes on"
+            f"{self.what} fails: {cause}; what has finished is kept, and the same command goes on"
         )
         self.cause = cause
+
+
+class ArtifactStoreLostError(StorageLostError):
+    """An artifact store fails for good, or did so for as long as was waited for it."""
+
+    what = "the artifact store"
 
 
 class LockLostError(RuntimeError):

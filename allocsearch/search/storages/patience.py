@@ -27,11 +27,13 @@ class Patience:
         seconds: From the start of a call to its last attempt.
         give_up: Ends the attempts early, once it says so.
         secret: What must not appear in the log.
+        lost: What is raised in the end.
     """
 
     seconds: float = 600.0
     give_up: Callable[[], bool] = lambda: False
     secret: str | None = None
+    lost: type[StorageLostError] = StorageLostError
 
     def call(self, attempt: Callable[[], T]) -> T:
         """Call until it succeeds, fails for good, or patience ends.
@@ -57,7 +59,7 @@ class Patience:
                 raise
             cause = in_one_line(error, self.secret)
         # Outside of the handler: a traceback has nothing of what the driver said.
-        raise StorageLostError(cause)
+        raise self.lost(cause)
 
     def _is_over(self, state: RetryCallState) -> bool:
         return (state.seconds_since_start or 0.0) >= self.seconds or self.give_up()
@@ -66,4 +68,4 @@ class Patience:
         error = state.outcome.exception() if state.outcome else None
         if state.attempt_number == 1 and error is not None:
             cause = in_one_line(error, self.secret)
-            logger.warning("the storage fails (%s); trying for %g s", cause, self.seconds)
+            logger.warning("%s fails (%s); trying for %g s", self.lost.what, cause, self.seconds)
