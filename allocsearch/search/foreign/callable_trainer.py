@@ -90,7 +90,9 @@ class CallableTrainer:
             found = self._function(task.allocation, self._config, task.seed, report)
         # A study goes on whatever a function raises; `sys.exit` is meant for scripts.
         except (Exception, SystemExit) as error:
-            logger.exception("%s with %s", self._name, task.allocation)
+            # What `report` raises to stop the training is no mistake of the function.
+            if error is not report.raised:
+                logger.exception("%s with %s", self._name, task.allocation)
             failure = FunctionError(f"{type(error).__name__}: {error}")
         if isinstance(report.raised, PrunedError | MetricsError):
             return report.raised
