@@ -9,14 +9,12 @@ from pathlib import Path
 import optuna
 
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.data.splits import load_search_data
 from allocsearch.search.abandoned import requeue_abandoned
 from allocsearch.search.artifacts.opening import check_store
 from allocsearch.search.artifacts.registration import check_registered
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.published import check_artifacts, check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
-from allocsearch.search.resources import check_resources
 from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
 from allocsearch.search.storage import (
     CONFIG_NAME,
@@ -108,6 +106,9 @@ def _check_memory(config: StudyConfig) -> None:
     """Refuse a study of which not one worker more has room here."""
     if config.trainer.foreign:
         return
+    from allocsearch.data.splits import load_search_data
+    from allocsearch.search.resources import check_resources
+
     section = config.study.model_copy(update={"workers": 1})
     data = load_search_data(config.own_data)
     check_resources(config.model_copy(update={"study": section}), data)
