@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from allocsearch.config import PASSWORD_FILE_VARIABLE, PASSWORD_VARIABLE, InputError
@@ -18,9 +19,22 @@ from allocsearch.search.executors.executor import LOG_NAME
 from allocsearch.search.interruptions import interruptions
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why no worker could train a study on a node.
+
+    Attributes:
+        message: The node and the reason, in one line.
+        is_input: Whether the input is to blame.
+    """
+
+    message: str
+    is_input: bool
+
+
 def train_waiting(
     name: str, storage: str, runs: str, password: str | None, num_gpus: float
-) -> str | None:
+) -> Refusal | None:
     """Train trials of a study until none waits, or until the task is cancelled.
 
     A cancelled task puts back what it has. So does one whose node is stopped by SIGTERM.
@@ -33,7 +47,7 @@ def train_waiting(
         num_gpus: What Ray has given to this task.
 
     Returns:
-        In one line why no worker could train this study on this node, or None.
+        Why no worker could train this study on this node, or None.
 
     Raises:
         StorageError: If the storage cannot be opened.
@@ -55,7 +69,8 @@ def train_waiting(
             with _logging(Path(runs) / name / LOG_NAME):
                 join_once(name, storage, Path(runs), sharing, stopped)
         except (InputError, ArtifactStoreLostError) as error:
-            return f"{socket.gethostname()}: {error}"
+            message = f"{socket.gethostname()}: {error}"
+            return Refusal(message, isinstance(error, InputError))
         return None
 
 

@@ -10,7 +10,7 @@ import ray
 from ray.exceptions import RayError, TaskCancelledError
 
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.executors.executor import LOG_NAME
+from allocsearch.search.executors.executor import LOG_NAME, WorkerError
 from allocsearch.search.executors.ray_cluster import Request
 from allocsearch.search.executors.ray_task import train_waiting
 from allocsearch.search.storage import storage_url
@@ -64,6 +64,7 @@ class RayWorkers:
 
         Raises:
             InputError: If a node refuses the study, as for other data.
+            WorkerError: If the files of trials cannot be kept.
         """
         if not self._tasks:
             return []
@@ -79,7 +80,8 @@ class RayWorkers:
                 self._write(str(error))
             else:
                 if refusal is not None:
-                    raise InputError(refusal)
+                    kind = InputError if refusal.is_input else WorkerError
+                    raise kind(refusal.message)
         return failures
 
     def _write(self, text: str) -> None:

@@ -90,8 +90,8 @@ class CallableTrainer:
             found = self._function(task.allocation, self._config, task.seed, report)
         # A study goes on whatever a function raises; `sys.exit` is meant for scripts.
         except (Exception, SystemExit) as error:
-            # What `report` raises to stop the training is no mistake of the function.
-            if error is not report.raised:
+            # That the training is to stop is no mistake of the function.
+            if error is not report.raised or isinstance(error, MetricsError):
                 logger.exception("%s with %s", self._name, task.allocation)
             failure = FunctionError(f"{type(error).__name__}: {error}")
         if isinstance(report.raised, PrunedError | MetricsError):
