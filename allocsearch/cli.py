@@ -147,8 +147,10 @@ def _without_password(storage: str) -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Exit code 130 after SIGINT or SIGTERM, with the line that says how to go on.
+def _interruptible(
+    message: str = "Interrupted; what had finished is kept. The same command goes on.",
+) -> Iterator[Callable[[], None]]:
+    """Exit code 130 after SIGINT or SIGTERM, with a line that says how to go on.
 
     Yields:
         What raises KeyboardInterrupt where a library has swallowed that one.
@@ -174,7 +176,7 @@ def _interruptible() -> Iterator[Callable[[], None]]:
             check()
             raise
     except KeyboardInterrupt:
-        print("Interrupted; what had finished is kept. The same command goes on.", file=sys.stderr)
+        print(message, file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -295,6 +297,40 @@ def report(run_folder: _RunFolder) -> None:
     front = study_front(record)
     for path in (write_page(record, front), *write_tables(record, front)):
         print(path)
+
+
+@app.command()
+def dashboard(
+    run_folder: _RunFolder,
+    host: Annotated[
+        str, typer.Option(help="Address of this machine that it listens on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")
+    ] = 8080,
+) -> None:
+    """Show the studies of a run's storage, and the files of their trials, in a browser.
+
+    It is Optuna's dashboard, which is installed by `pip install 'allocsearch[dashboard]'`. It
+    asks for no password, so that only this machine reaches it unless --host says otherwise.
+    Nothing but notes can be written.
+
+    Example: `allocsearch dashboard runs/quickstart --port 0`
+    """
+    from allocsearch.report.dashboard import open_dashboard
+    from allocsearch.report.dashboard_text import dashboard_lines, warning
+    from allocsearch.report.first_lines import log_first_lines
+
+    log_first_lines()
+    with _interruptible("The dashboard has ended.") as check:
+        with open_dashboard(run_folder, host, port) as opened:
+            check()
+            if line := warning(opened):
+                print(line, file=sys.stderr)
+            for line in dashboard_lines(opened):
+                print(line, flush=True)
+            opened.serve()
+        check()
 
 
 @app.command()

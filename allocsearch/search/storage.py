@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from sqlalchemy.engine import URL
 
 from allocsearch.config import PASSWORD_VARIABLE, InputError, StudyConfig, load, suggestion
@@ -120,13 +122,24 @@ def open_study(
         storage = _storage(url, opening, using)
         if create:
             directions = [objective.direction for objective in config.study.parsed_objectives]
-            return optuna.create_study(
+            study = optuna.create_study(
                 study_name=name, storage=storage, directions=directions, load_if_exists=True
             )
+            _name_objectives(study, config)
+            return study
         try:
             return optuna.load_study(study_name=name, storage=storage)
         except KeyError:
             raise StorageError(f"{folder}: no trials yet (no study {name} there)") from None
+
+
+def _name_objectives(study: optuna.Study, config: StudyConfig) -> None:
+    """Let Optuna's own tools show the objectives by their names."""
+    names = [objective.metric for objective in config.study.parsed_objectives]
+    if study.metric_names != names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(names)
 
 
 def open_by_name(

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from allocsearch.config import InputError, StudyConfig
+from allocsearch.config import InputError, StudyConfig, load
 from allocsearch.search.storage import (
     CONFIG_NAME,
     DATABASE_NAME,
@@ -182,3 +182,11 @@ def test_a_database_of_another_optuna_is_one_line(tmp_path: Path, version: str, 
     assert message.startswith(f"{tmp_path}: the storage cannot be opened: The runtime optuna")
     assert part in message
     assert "\n" not in message
+
+
+def test_objectives_have_their_names_in_optunas_own_tools(tmp_path, write_study, recwarn):
+    config = load(write_study(tmp_path / "tiny.toml"))
+    for _ in range(2):
+        study = open_study(config, tmp_path, create=True)
+        assert study.metric_names == ["retention", "attenuation", "auroc"]
+    assert not recwarn.list
