@@ -63,12 +63,14 @@ class S3Store:
             )
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        with _translated():
+        self._session: Any = None
+        with self._translated():
             # Whoever calls tries again, for as long as it has patience.
             settings = Config(
                 connect_timeout=_CONNECT, read_timeout=_READ, retries={"total_max_attempts": 1}
             )
-            self._client: Any = boto3.Session().client("s3", config=settings)
+            self._session = boto3.Session()
+            self._client: Any = self._session.client("s3", config=settings)
         self._store = Boto3ArtifactStore(bucket, self._client)
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
@@ -78,19 +80,19 @@ class S3Store:
             ArtifactNotFound: If there is none of this id.
         """
         file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115
-        with _translated(), self._store.open_reader(self._prefix + artifact_id) as body:
+        with self._translated(), self._store.open_reader(self._prefix + artifact_id) as body:
             shutil.copyfileobj(body, file)
         file.seek(0)
         return file
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Write a file, which is there whole or not at all."""
-        with _translated():
+        with self._translated():
             self._store.write(self._prefix + artifact_id, content_body)
 
     def remove(self, artifact_id: str) -> None:
         """Remove a file."""
-        with _translated():
+        with self._translated():
             self._store.remove(self._prefix + artifact_id)
 
     def check(self) -> None:
@@ -100,32 +102,45 @@ class S3Store:
             OSError: If it cannot be written.
         """
         key = self._prefix + _PROBE
-        with _translated():
+        with self._translated():
             self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
         # Nothing else is ever removed, so that this need not be allowed.
-        with suppress(OSError), _translated():
+        with suppress(OSError), self._translated():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of boto3 as those of the system."""
+        try:
+            yield
+        except (BotoCoreError, ClientError, Boto3Error, ValueError) as error:
+            said = self._without_secrets(_said(error))
+            translated = ConnectionError(said) if _passes(error) else OSError(said)
+        else:
+            return
+        # Outside of the handler: a traceback has nothing of what boto3 said.
+        raise translated
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Errors of boto3 as those of the system."""
-    try:
-        yield
-    except (BotoCoreError, ClientError, Boto3Error, ValueError) as error:
-        said = _said(error)
-        translated = ConnectionError(said) if _passes(error) else OSError(said)
-    else:
-        return
-    # Outside of the handler: a traceback has nothing of what boto3 said.
-    raise translated
+    def _without_secrets(self, text: str) -> str:
+        """A text without credentials: boto3 quotes those that it cannot send."""
+        # The URL of an endpoint may have a user and a password.
+        text = _USER_OF_URL.sub("//***@", text)
+        try:
+            found = self._session and self._session.get_credentials()
+        except BotoCoreError:
+            found = None
+        for secret in (found.access_key, found.secret_key, found.token) if found else ():
+            # In one piece, and without what made them useless.
+            for part in (secret or "").split():
+                text = text.replace(part, "***")
+        return text
 
 
 def _said(error: Exception) -> str:
     answer = error.response.get("Error", {}) if isinstance(error, ClientError) else {}
-    said = f"{answer['Message']} ({answer.get('Code')})" if answer.get("Message") else error
-    # The URL of an endpoint may have a user and a password.
-    return _USER_OF_URL.sub("//***@", in_one_line(RuntimeError(said)))
+    if answer.get("Message"):
+        return in_one_line(RuntimeError(f"{answer['Message']} ({answer.get('Code')})"))
+    return in_one_line(error)
 
 
 def _passes(error: Exception) -> bool:

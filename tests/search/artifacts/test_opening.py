@@ -59,6 +59,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused():
         ("AWS_ACCESS_KEY_ID", None, "Unable to locate credentials"),
         ("AWS_PROFILE", "nobody", "The config profile (nobody) could not be found"),
         ("AWS_ENDPOINT_URL", "nonsense", "Invalid endpoint: nonsense"),
+        ("AWS_SESSION_TOKEN", "s3cr3t-token\n", "An HTTP Client raised an unhandled"),
         ("AWS_ENDPOINT_URL", "http://ann:s3cr3t@127.0.0.1:1", "Could not connect to the endpoint"),
     ],
 )
