@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+
+from allocsearch.config import load
+from allocsearch.search.artifacts.registration import register_store
+from allocsearch.search.published import publish
+from allocsearch.search.slots import fill
+from allocsearch.search.storage import open_study, write_atomically
+from allocsearch.spaces import build_space
 
 TRAINER = """
 def train(allocation, config, seed, report):
@@ -84,6 +92,41 @@ def test_a_store_that_is_lost_ends_the_run_with_one_line(study, main_here):
     assert lost.err.count("\n") == 1
     assert "2 of 4 trials" in main_here("status", "runs/tiny").out
     assert (home / "kept").is_dir()
+
+
+def test_a_worker_finds_the_store_by_another_path(study, main_here, tmp_path, monkeypatch):
+    """The folder that the study names is not mounted here, but elsewhere."""
+    config = load(study(TRAINER, storage=f"sqlite:///{tmp_path}/shared.db", artifacts="store"))
+    home, away = Path.cwd(), tmp_path / "away"
+    folder = home / "runs" / "tiny"
+    write_atomically(folder / "study.toml", config.to_toml())
+    opened = open_study(config, folder, create=True)
+    register_store(opened, config, folder)
+    publish(opened, config)
+    fill(opened, config, build_space(config.search_space))
+    (home / "store").rename(tmp_path / "mounted")
+    away.mkdir()
+    monkeypatch.chdir(away)
+    monkeypatch.syspath_prepend(home)
+    (away / "empty").mkdir()
+    before = {*away.rglob("*")}
+    for arguments, message in [
+        ((), f"study.artifacts: {home}/store: no such folder here; allowed: the path that the"),
+        (("--artifacts", "empty"), f"study.artifacts: {away}/empty: not the artifact store of"),
+        (("--artifacts", "s3://x"), "--artifacts: found the bucket 'x'"),
+    ]:
+        ended = main_here("worker", "tiny", "--storage", config.study.storage, *arguments)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert ended.err.startswith(message)
+        assert {*away.rglob("*")} == before
+    given = ("--storage", config.study.storage, "--artifacts", "../mounted")
+    ended = main_here("worker", "tiny", *given)
+    assert (ended.code, ended.err) == (0, "")
+    # Two files of each of three trials, and the config.
+    assert len([*(tmp_path / "mounted").iterdir()]) == 7
+    assert not (home / "store").exists()
+    exported = main_here("export", "runs/tiny", "--pick", "trial:2", "--files")
+    assert exported.out.splitlines()[2] == "runs/tiny/trials/2/weights.bin"
 
 
 @pytest.mark.parametrize(

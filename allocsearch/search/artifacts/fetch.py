@@ -32,6 +32,8 @@ def trial_files(record: StudyRecord, number: int) -> tuple[Path, ...]:
     files = stored_files(number, trial.system_attrs)
     folder = trial_folder(record.folder, number)
     if files:
+        if all(_is_there(folder / file.filename, file) for file in files):
+            return tuple(folder / file.filename for file in files)
         url = record.config.study.artifacts
         if url is None:
             raise InputError(

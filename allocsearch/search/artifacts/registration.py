@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import optuna
-from optuna.artifacts import upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.artifacts.opening import PatientStore, open_store
+from allocsearch.search.artifacts.opening import open_store
+from allocsearch.search.artifacts.upload import put
 from allocsearch.search.storage import CONFIG_NAME, NO_PATIENCE
 
 _ID = "artifacts"
@@ -37,9 +37,10 @@ def register_store(study: optuna.Study, config: StudyConfig, folder: Path) -> No
         check_registered(study, config)
         return
     store = open_store(config.study.artifacts, NO_PATIENCE)
-    file = str(folder / CONFIG_NAME)
-    found = upload_artifact(artifact_store=store, file_path=file, study_or_trial=study)
-    study.set_user_attr(_ID, found)
+    with (folder / CONFIG_NAME).open("rb") as content:
+        file = put(content, CONFIG_NAME, store)
+    study._storage.set_study_system_attr(study._study_id, *file.attribute)
+    study.set_user_attr(_ID, file.artifact_id)
 
 
 def check_registered(study: optuna.Study, config: StudyConfig) -> None:
@@ -57,7 +58,7 @@ def check_registered(study: optuna.Study, config: StudyConfig) -> None:
     if url is None:
         return
     known = str(study.user_attrs.get(_ID))
-    store: PatientStore = open_store(url, NO_PATIENCE)
+    store = open_store(url, NO_PATIENCE)
     try:
         store.open_reader(known).close()
     except ArtifactNotFound:

@@ -40,9 +40,26 @@ def upload_files(folder: Path, store: PatientStore, storage: BaseStorage, trial:
         except OSError as error:
             raise RuntimeError(f"{path}: {error.strerror}") from None
         with content:
-            file = _described(content, name)
-            store.write(file.artifact_id, content)
+            file = put(content, name, store)
         storage.set_trial_system_attr(trial, *file.attribute)
+
+
+def put(content: BufferedReader, name: str, store: PatientStore) -> StoredFile:
+    """Put a file into a store, under a new id.
+
+    Args:
+        content: The file, from its beginning.
+        name: As `StoredFile.filename`.
+        store: Where it goes.
+
+    Raises:
+        ArtifactStoreLostError: If the store fails.
+    """
+    digest = hashlib.file_digest(content, "sha256").hexdigest()
+    new = str(uuid.uuid4())
+    file = StoredFile(artifact_id=new, filename=name, size=content.tell(), sha256=digest)
+    store.write(new, content)
+    return file
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -55,9 +72,3 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, name
         else:
             logger.warning("%s: not uploaded: its name cannot be that of a file elsewhere", path)
-
-
-def _described(content: BufferedReader, name: str) -> StoredFile:
-    digest = hashlib.file_digest(content, "sha256").hexdigest()
-    new = str(uuid.uuid4())
-    return StoredFile(artifact_id=new, filename=name, size=content.tell(), sha256=digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from optuna.artifacts import get_all_artifact_meta
 
 from allocsearch.config import InputError, load
 from allocsearch.search.artifacts.opening import open_store
@@ -24,6 +25,8 @@ def test_the_store_of_a_study_has_its_config(begin, place, tmp_path):
     for _ in range(2):
         register_store(study, config, folder)
     check_registered(study, config)
+    [shown] = get_all_artifact_meta(study)
+    assert (shown.artifact_id, shown.filename) == (study.user_attrs["artifacts"], "study.toml")
     store = open_store(place, NO_PATIENCE)
     with store.open_reader(study.user_attrs["artifacts"]) as reader:
         (tmp_path / "again.toml").write_bytes(reader.read())
