@@ -26,23 +26,25 @@ from allocsearch.search.surrogate import fit_surrogate, log_ratio_coordinates
 from allocsearch.spaces import Space
 
 # Trainings that fill the space before a regression proposes any.
-START = 6
+START = 4
+# Random allocations of which the farthest from all others is one of those. Of more, the starts
+# would be the ends of the simplex, where little is to be learned (benchmarks/RESULTS.md).
+_APART = 3
 # Of more allocations that can be proposed some are sampled; a longer list is not even made.
 _ALL, _SAMPLE, _NEIGHBOURS = 2000, 1000, 20
 _LISTED = 20_000
 # Allocations that a regression can be fitted to in seconds: its time grows as their cube.
 _MOST = 500
 _DRAWS = 64
-# Of the allocations, those this near to the farthest from all others are as good as it.
-_FAR = 0.8
 
 
 class LatticeGPSampler(BaseSampler):
     """Proposes the untrained allocation with the largest noisy expected hypervolume improvement.
 
     Candidates are allocations, not points of the parameters: all that no trial has been given, or
-    of a space of more than 2,000 a sample with the neighbours of the front. The first six trials
-    fill the space: the uniform split, then what is far from all others in log-ratio coordinates.
+    of a space of more than 2,000 a sample with the neighbours of the front. The first four trials
+    are the uniform split and, three times, of three random allocations the one that is farthest
+    from all others in log-ratio coordinates.
     Then the regression of `surrogate` is drawn jointly at what was trained and what other trials
     are training, and `hypervolume_improvement` judges each candidate by those draws, so that what
     is proposed at the same time differs. Of more than 500 allocations it is fitted to 500: half of
@@ -121,7 +123,7 @@ def propose_allocation(
     if not others:
         return space[int(rng.integers(min(space.size, 2**62)))]
     if len(given) < START or len(trained) < 2:
-        return others[_farthest(others, sorted(given), rng)]
+        return _opening(others, sorted(given), rng)
     pending = sorted(
         {allocation for trial, allocation in begun if not trial.state.is_finished()} - set(trained)
     )
@@ -160,7 +162,8 @@ def _candidates(
     """Allocations to choose from, none of which has been given to a trial."""
     if space.size <= _LISTED:
         free = [each for rank in range(space.size) if (each := space[rank]) not in given]
-        if len(free) <= _ALL:
+        # The first trial has no regression to wait for.
+        if len(free) <= _ALL or not given:
             return free
     found = {space[source.randrange(space.size)]: None for _ in range(_SAMPLE)}
     for center in best:
@@ -180,16 +183,14 @@ def _fitted(losses: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
     return np.sort(np.append(best, rng.choice(others, _MOST - len(best), replace=False)))
 
 
-def _farthest(
+def _opening(
     others: Sequence[Allocation], given: Sequence[Allocation], rng: np.random.Generator
-) -> int:
-    """The place of the uniform split where nothing is given yet, else of one far from all."""
-    layers = max(allocation.layers for allocation in (*others, *given))
-    points = log_ratio_coordinates(others, layers)
+) -> Allocation:
+    """The most uniform split where nothing is given yet, else of a few one far from all given."""
     if not given:
-        equal = [np.log(allocation.dims).var() for allocation in others]
-        return int(np.argmin(equal))
-    taken = log_ratio_coordinates(given, layers)
-    apart = [((points - each) ** 2).sum(axis=1) for each in taken]
-    nearest: NDArray[np.float64] = np.sqrt(np.min(apart, axis=0))
-    return int(rng.choice(np.flatnonzero(nearest >= _FAR * nearest.max())))
+        return min(others, key=lambda each: np.log(each.dims).var())
+    drawn = [others[int(i)] for i in rng.permutation(len(others))[:_APART]]
+    layers = max(allocation.layers for allocation in (*drawn, *given))
+    points, taken = (log_ratio_coordinates(each, layers) for each in (drawn, given))
+    nearest = np.linalg.norm(points[:, None] - taken, axis=2).min(axis=1)
+    return drawn[int(nearest.argmax())]
