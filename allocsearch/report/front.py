@@ -170,6 +170,21 @@ def _half_widths(spread: Spread) -> NDArray[np.float64]:
     return halves
 
 
+def difference_interval(
+    front: StudyFront, one: Candidate, other: Candidate
+) -> tuple[tuple[float, float], ...] | None:
+    """95 % interval of each objective's difference of two means, `one` less `other`.
+
+    Returns:
+        `(low, high)` for each objective; None where the spread over trainings is unknown.
+    """
+    if front.spread is None:
+        return None
+    share = sum(1 / each.replicates.count for each in (one, other))
+    difference = tuple(a - b for a, b in zip(one.mean, other.mean, strict=True))
+    return _interval(difference, _half_widths(front.spread) * math.sqrt(share))
+
+
 def _interval(
     mean: tuple[float, ...], halves: NDArray[np.float64]
 ) -> tuple[tuple[float, float], ...]:

@@ -51,6 +51,11 @@ def metric_label(metric: str) -> str:
     return metric_name(metric) if unit is None else f"{metric_name(metric)} ({unit})"
 
 
+def column_label(label: str, interval: bool) -> str:
+    """A label above values, `retention (nats) (95 %)` where they have intervals."""
+    return f"{label} (95 %)" if interval else label
+
+
 def with_unit(metric: str, value: float) -> str:
     """A value with its unit, `9.81 nats`, where it has one."""
     unit = metric_unit(metric)

@@ -14,11 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from allocsearch.allocation import Allocation
-from allocsearch.config import Objective
 from allocsearch.report import theme
 from allocsearch.report.candidate_text import (
-    has_interval,
     probability_text,
     uncertainty_lines,
     value_text,
@@ -26,56 +23,29 @@ from allocsearch.report.candidate_text import (
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
 from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
 from allocsearch.report.front import (
-    Candidate,
     StudyFront,
-    certain_members,
-    comparable,
     knee,
     study_front,
 )
 from allocsearch.report.labels import (
+    column_label,
     format_duration,
     format_metric,
     interval_text,
     metric_label,
-    metric_name,
     with_interval,
 )
 from allocsearch.report.panels import panels
+from allocsearch.report.recommendation import recommendation
 from allocsearch.report.rung_text import rung_table
-from allocsearch.report.score_choice import score_choice
 from allocsearch.report.tables import trials_frame
-from allocsearch.report.terminal import export_command, front_text, progress_text
+from allocsearch.report.terminal import front_text, progress_text
 from allocsearch.report.thinning import MOST, latest_text, listed, listed_text
 from allocsearch.search.evaluations import read_evaluation, read_openings
-from allocsearch.search.losses import losses
-from allocsearch.search.records import StudyRecord, TrialRecord
+from allocsearch.search.records import StudyRecord
 from allocsearch.search.storage import write_atomically
 
 REPORT_NAME = "report.html"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """One objective of the recommended trial, as texts: its value, and the front's range."""
-
-    label: str
-    value: str
-    best: str
-    worst: str
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """What the first screen of the page says; `members` trials are on the front."""
-
-    trial: TrialRecord
-    allocation: Allocation | None
-    reason: str
-    standings: tuple[Standing, ...]
-    members: int
-    command: str
-    score: str | None
 
 
 @dataclass(frozen=True)
@@ -173,68 +143,12 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
 _SCHEMES: tuple[theme.Scheme, ...] = ("light", "dark")
 
 
-def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Recommendation | None:
-    """The recommended trial and why, or None where no trial is complete.
-
-    Args:
-        record: The study.
-        front: Its front, where that is known already.
-    """
-    front = front or study_front(record)
-    members = front.members
-    if not members:
-        return None
-    objectives = record.config.study.parsed_objectives
-    chosen = knee(members, objectives)
-    cost = losses([member.mean for member in members], objectives)
-    standings = tuple(
-        Standing(
-            _named(metric_label(metric), has_interval([chosen], i, metric)),
-            value_text(chosen, i, metric, unit=False),
-            format_metric(metric, members[int(cost[:, i].argmin())].mean[i]),
-            format_metric(metric, members[int(cost[:, i].argmax())].mean[i]),
-        )
-        for i, metric in enumerate(objective.metric for objective in objectives)
-    )
-    return Recommendation(
-        trial=chosen.trial,
-        allocation=chosen.allocation,
-        reason=_reason(record, len(members))
-        if front.spread is None
-        else _replicated_reason(front, objectives, chosen),
-        standings=standings,
-        members=len(members),
-        command=export_command(record),
-        score=score_choice(record, chosen.trial),
-    )
-
-
-def _replicated_reason(
-    front: StudyFront, objectives: Sequence[Objective], chosen: Candidate
-) -> str:
-    certain, count = len(certain_members(front.members)), chosen.replicates.count
-    trainings = f"the mean of its {count} trainings" if count > 1 else "its one training"
-    standing = (
-        f"By {trainings} it is on the front with probability "
-        f"{probability_text(chosen.probability)}."
-    )
-    if certain == 1:
-        return f"{standing} No other member is as certain."
-    if len(objectives) == 1:
-        return f"{standing} It has the best mean."
-    return (
-        f"{standing} Of the {certain} members of which that is 0.5 or more, it lies nearest to "
-        "the ideal point, which has their best mean of every objective; each objective is scaled "
-        "to its range over them."
-    )
-
-
 def _replicated_rows(record: StudyRecord, front: StudyFront) -> tuple[tuple[str, ...], list[Row]]:
     """Header and rows of the front where trainings have been repeated: means and certainties."""
     objectives = record.config.study.parsed_objectives
     metrics = [objective.metric for objective in objectives]
     chosen = knee(front.members, objectives)
-    labels = [_named(metric_label(metric), True) for metric in metrics]
+    labels = [column_label(metric_label(metric), True) for metric in metrics]
     header = ("trial", "allocation", "ratio", *labels, "n", "on the front", "state")
     rows = []
     for member in front.members:
@@ -270,24 +184,6 @@ def final_evaluation(record: StudyRecord) -> FinalEvaluation | None:
     return FinalEvaluation(opened, latest.opening.when, HEADER, rows, lines)
 
 
-def _reason(record: StudyRecord, members: int) -> str:
-    trials = len(comparable(record))
-    objectives = record.config.study.parsed_objectives
-    if trials == 1:
-        return "It is the only complete trial so far."
-    if len(objectives) == 1:
-        verb = "highest" if objectives[0].direction == "maximize" else "lowest"
-        name = metric_name(objectives[0].metric)
-        return f"It has the {verb} {name} of {trials} complete trials."
-    if members == 1:
-        return f"No other of the {trials} complete trials is better in any objective."
-    return (
-        f"Of the {members} trials on the front of {trials} complete ones, it lies nearest to the "
-        "ideal point, which has the front's best value of every objective; each objective is "
-        "scaled to its range over the front."
-    )
-
-
 def _rows(record: StudyRecord, frame: pd.DataFrame) -> tuple[tuple[str, ...], list[Row]]:
     """Header and rows of the table of trials: what tells them apart; the CSV has the rest."""
     objectives = [objective.metric for objective in record.config.study.parsed_objectives]
@@ -301,11 +197,7 @@ def _rows(record: StudyRecord, frame: pd.DataFrame) -> tuple[tuple[str, ...], li
 
 def _label(metric: str, rows: Sequence[Mapping[Any, Any]]) -> str:
     """A metric as it reads above values that have an interval in some of the rows."""
-    return _named(metric_label(metric), any(interval_text(metric, row) for row in rows))
-
-
-def _named(label: str, interval: bool) -> str:
-    return f"{label} (95 %)" if interval else label
+    return column_label(metric_label(metric), any(interval_text(metric, row) for row in rows))
 
 
 def _row(values: Mapping[Any, Any], metrics: list[str]) -> Row:

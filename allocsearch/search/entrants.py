@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.baselines import baselines
 from allocsearch.search.prediction import StudyPrediction
 from allocsearch.search.records import TrialRecord
 
-UNIFORM = "uniform split"
 PREDICTED = "theory's optimum"
 
 
@@ -42,8 +42,8 @@ def entrants(
 ) -> tuple[Entrant, ...]:
     """Every picked allocation once, then the baselines with as many layers as one of these.
 
-    The baselines are the uniform split; the split that grows linearly to the middle layer and
-    falls again, as 8-16-8 does; and, where there is one, the theory's optimum, whose ratio is r*.
+    These are those of `baselines` and, where there is one, the theory's optimum, whose ratio is
+    r*.
 
     Args:
         picks: What was picked, all of allocations of the study.
@@ -66,19 +66,17 @@ def entrants(
             raise InputError(f"--pick {pick.text}: {number} never got as far as an allocation")
         role = number if pick.text.startswith("trial:") else f"{pick.text} ({number})"
         enter(pick.trial.allocation, role, pick.trial)
-    for layers in sorted({allocation.layers for allocation in found}):
-        for role, allocation in _baselines(layers, config, prediction):
+    of_layers = {allocation.layers: allocation for allocation in found}
+    for layers in sorted(of_layers):
+        for role, allocation in _baselines(of_layers[layers], config, prediction):
             enter(allocation, role)
     return tuple(found.values())
 
 
 def _baselines(
-    layers: int, config: StudyConfig, prediction: StudyPrediction | None
+    allocation: Allocation, config: StudyConfig, prediction: StudyPrediction | None
 ) -> Iterator[tuple[str, Allocation]]:
-    lattice = config.search_space.lattices()[layers]
-    yield UNIFORM, Allocation.from_ratio(1.0, lattice)
-    weights = [min(i, layers + 1 - i) for i in range(1, layers + 1)]
-    yield f"{':'.join(map(str, weights))} split", Allocation.from_weights(weights, lattice)
+    yield from baselines(allocation, config.search_space)
     for predicted in prediction.layer_counts if prediction else ():
-        if predicted.layers == layers:
+        if predicted.layers == allocation.layers:
             yield PREDICTED, predicted.optimum.parsed

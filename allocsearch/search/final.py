@@ -12,8 +12,9 @@ from allocsearch.config import DataSection, InputError
 from allocsearch.data.splits import TestData, load_test_data
 from allocsearch.metrics.finite import NotFiniteError, check_finite
 from allocsearch.metrics.scorer import Scorer
+from allocsearch.search.baselines import UNIFORM
 from allocsearch.search.compatibility import check_compatibility
-from allocsearch.search.entrants import UNIFORM, Entrant, Pick, entrants
+from allocsearch.search.entrants import Entrant, Pick, entrants
 from allocsearch.search.evaluations import (
     Evaluated,
     Evaluation,

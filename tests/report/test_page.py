@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 import pytest
 
 from allocsearch.report.front import pareto_front
-from allocsearch.report.page import recommendation, render_page, write_page
+from allocsearch.report.page import render_page, write_page
 from allocsearch.report.pick import pick
+from allocsearch.report.recommendation import recommendation
 from allocsearch.search.evaluations import (
     Detected,
     Evaluated,

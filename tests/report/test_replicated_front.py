@@ -16,8 +16,9 @@ from allocsearch.report.export import export_trial, load_export
 from allocsearch.report.figures import metric_by_ratio, pareto_3d, pareto_pair
 from allocsearch.report.front import Candidate, certain_members, knee, study_front
 from allocsearch.report.live import live_view
-from allocsearch.report.page import recommendation, render_page
+from allocsearch.report.page import render_page
 from allocsearch.report.pick import pick
+from allocsearch.report.recommendation import recommendation
 from allocsearch.report.tables import allocations_frame, front_frame, trials_frame
 from allocsearch.report.terminal import status_lines, summary
 from allocsearch.search.records import StudyRecord, TrialRecord

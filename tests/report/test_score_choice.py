@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from allocsearch.report.page import recommendation
+from allocsearch.report.recommendation import recommendation
 from allocsearch.report.score_choice import score_choice
 from allocsearch.report.terminal import status_lines
 

@@ -4,7 +4,8 @@ import pytest
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.entrants import PREDICTED, UNIFORM, Pick, entrants
+from allocsearch.search.baselines import UNIFORM
+from allocsearch.search.entrants import PREDICTED, Pick, entrants
 from allocsearch.search.prediction import (
     LayerCountPrediction,
     PredictedAllocation,

@@ -22,7 +22,8 @@ from allocsearch.metrics.auroc import auroc
 from allocsearch.metrics.scorer import Scorer
 from allocsearch.models.build import build_model
 from allocsearch.search import final, fresh
-from allocsearch.search.entrants import UNIFORM, Pick
+from allocsearch.search.baselines import UNIFORM
+from allocsearch.search.entrants import Pick
 from allocsearch.search.evaluations import (
     OPENINGS_NAME,
     read_evaluation,

@@ -1,0 +1,33 @@
+"""The allocations that nobody has to search for."""
+
+from __future__ import annotations
+
+from allocsearch.allocation import Allocation, Lattice
+from allocsearch.config import SearchSpaceSection
+
+UNIFORM = "uniform split"
+
+
+def baselines(
+    allocation: Allocation, section: SearchSpaceSection
+) -> tuple[tuple[str, Allocation], ...]:
+    """What an allocation is compared with, by name: others of its budget and number of layers.
+
+    The uniform split, and the split that grows linearly to the middle layer and falls again, as
+    8-16-8 does, each as near as the search space has it; a table of allocations has a step of 1.
+
+    Args:
+        allocation: The allocation.
+        section: The search space.
+    """
+    layers = allocation.layers
+    if section.kind == "table":
+        lattice = Lattice(allocation.budget, layers)
+    else:
+        lattice = section.lattices()[layers]
+    weights = [min(i, layers + 1 - i) for i in range(1, layers + 1)]
+    name = f"{':'.join(map(str, weights))} split"
+    return (
+        (UNIFORM, Allocation.from_ratio(1.0, lattice)),
+        (name, Allocation.from_weights(weights, lattice)),
+    )

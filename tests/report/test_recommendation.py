@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+from scipy import stats
+
+from allocsearch.allocation import Allocation
+from allocsearch.config import StudyConfig
+from allocsearch.report.page import render_page
+from allocsearch.report.recommendation import recommendation
+from allocsearch.search.records import StudyRecord, TrialRecord
+
+
+def study(tmp_path, *trainings, **space):
+    """A study of trainings: an allocation with its retention and attenuation each."""
+    config = StudyConfig.model_validate(
+        {
+            "study": {"objectives": ["max:retention", "min:attenuation"]},
+            "search_space": {"budget": 24, **space},
+            "data": {"id": "digits"},
+        }
+    )
+    trials = tuple(
+        TrialRecord(
+            number=number,
+            state="complete",
+            allocation=Allocation.parse(text),
+            seed=number,
+            values=values,
+            metrics=dict(zip(("retention", "attenuation"), values, strict=True)),
+        )
+        for number, (text, values) in enumerate(trainings)
+    )
+    return StudyRecord(tmp_path / "runs" / "given", config, trials)
+
+
+def test_it_is_compared_with_the_runner_up_and_the_baselines(tmp_path):
+    record = study(
+        tmp_path,
+        ("8-8-8", (5.0, 0.75)),
+        ("12-8-4", (7.25, 0.5)),
+        ("14-6-4", (8.0, 0.875)),
+        ("4-12-8", (4.0, 0.25)),
+        ("6-12-6", (5.5, 0.5)),
+    )
+    found = recommendation(record)
+    assert str(found.allocation) == "12-8-4"
+    assert [(row.role, row.allocation) for row in found.comparisons] == [
+        ("runner-up", "14-6-4"),
+        ("uniform split", "8-8-8"),
+        ("1:2:1 split", "6-12-6"),
+    ]
+    assert [row.differences for row in found.comparisons] == [
+        ("-0.75", "-0.375"),
+        ("+2.25", "-0.250"),
+        ("+1.75", "0.000"),
+    ]
+    assert found.untrained is None
+    page = render_page(record)
+    assert "What it has more (+) or less (-) than others<" in page
+    assert '<td class="number">+2.25</td>' in page
+
+
+def test_differences_have_the_interval_of_two_means(tmp_path):
+    record = study(
+        tmp_path,
+        ("8-8-8", (5.0, 0.75)),
+        ("12-8-4", (7.0, 0.5)),
+        ("12-8-4", (7.5, 0.5)),
+        ("12-8-4", (8.0, 0.5)),
+    )
+    found = recommendation(record)
+    [uniform] = found.comparisons
+    # Pooled over one allocation with three trainings: a deviation of 0.5 with 2 degrees.
+    half = stats.t(2).ppf(0.975) * 0.5 * (1 / 3 + 1) ** 0.5
+    assert uniform.differences[0] == f"+2.50 ({2.5 - half:+.2f} to {2.5 + half:+.2f})"
+    assert "than others, 95 % intervals<" in render_page(record)
+
+
+def test_what_was_not_trained_is_named(tmp_path):
+    record = study(tmp_path, ("12-8-4", (7.25, 0.5)))
+    found = recommendation(record)
+    assert found.comparisons == ()
+    assert found.untrained == (
+        "Not trained in this study: the uniform split 8-8-8, the 1:2:1 split 6-12-6."
+    )
+    assert "What it has more" not in render_page(record)
+
+
+def test_the_uniform_split_in_any_order(tmp_path):
+    record = study(tmp_path, ("8-9-8", (5.0, 0.75)), ("13-8-4", (7.25, 0.5)), budget=25)
+    assert [row.allocation for row in recommendation(record).comparisons] == ["8-9-8"]
+
+
+def test_a_baseline_that_is_recommended_is_not_compared_with_itself(tmp_path):
+    record = study(tmp_path, ("8-8-8", (9.0, 0.1)), ("12-8-4", (7.25, 0.5)))
+    found = recommendation(record)
+    assert str(found.allocation) == "8-8-8"
+    assert found.comparisons == ()
+    assert "uniform" not in found.untrained
+
+
+def test_a_table_has_the_baselines_of_its_budget(tmp_path):
+    table = {"kind": "table", "allocations": ["12-8-4", "8-8-8"]}
+    record = study(tmp_path, ("12-8-4", (7.25, 0.5)), ("8-8-8", (5.0, 0.75)), **table)
+    assert [row.role for row in recommendation(record).comparisons] == ["uniform split"]
+
+
+@pytest.mark.parametrize("text", ["24", "10-14", "8-4-4-4-4"])
+def test_any_number_of_layers(tmp_path, text):
+    record = study(tmp_path, (text, (7.25, 0.5)), layers=text.count("-") + 1)
+    assert str(recommendation(record).allocation) == text
+    assert render_page(record)
