@@ -6,9 +6,10 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -121,10 +122,12 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         options = {"object_store_memory": _OBJECT_STORE, "include_dashboard": False}
     on_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
+    quiet = nullcontext() if address is None else _quiet()
     try:
-        ray.init(
-            address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options
-        )
+        with quiet:
+            ray.init(
+                address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options
+            )
     except SystemExit:
         # Ray's own answer to SIGTERM.
         raise KeyboardInterrupt from None
@@ -132,10 +135,26 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         if address is None:
             raise WorkerError(f"Ray does not start: {line}") from None
-        raise InputError(f"ray.address: {address}: {line}") from None
+        more = "; a cluster that asks for a token needs RAY_AUTH_MODE=token"
+        hint = more if isinstance(error, ConnectionError) else ""
+        raise InputError(f"ray.address: {address}: {line}{hint}") from None
     finally:
         if on_main:
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what Ray's C++ writes to the error output; it says the same in its exception."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def feasible_request(config: StudyConfig, nodes: Sequence[dict[str, float]]) -> Request:
