@@ -129,10 +129,11 @@ def run(
         raise InputError("--address: allowed with --executor ray")
     with _interruptible() as check:
         from allocsearch.search.executors.choice import executor_of
-        from allocsearch.search.run import prepare
 
         check()
         with executor_of(config) as workplace:
+            from allocsearch.search.run import prepare
+
             config = prepare(config, folder)
             check()
             _run(config, folder, workplace, check)

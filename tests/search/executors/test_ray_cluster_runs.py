@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+import tomli_w
+from optuna.trial import TrialState
 
 from allocsearch.config import load
+from allocsearch.search.identity import is_dead
+from allocsearch.search.published import check_data
 from allocsearch.search.records import read_run
 from allocsearch.search.storage import open_study
 
@@ -61,12 +65,12 @@ def cluster(home):
 
 
 @pytest.fixture
-def study_of(home, write_study):
+def study_of(home):
     def write(name):
         (home / name).mkdir()
-        return write_study(
-            home / f"{name}.toml",
-            study={
+        study = home / f"{name}.toml"
+        content = {
+            "study": {
                 "name": name,
                 "objectives": ["min:loss"],
                 "sampler": "random",
@@ -74,8 +78,11 @@ def study_of(home, write_study):
                 "trials": 5,
                 "storage": f"journal:///{home}/{name}.journal",
             },
-            trainer={"kind": "callable", "function": "gated:train"},
-        )
+            "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
+            "trainer": {"kind": "callable", "function": "gated:train"},
+        }
+        study.write_text(tomli_w.dumps(content))
+        return study
 
     return write
 
@@ -164,14 +171,30 @@ def test_a_killed_worker_and_an_interrupted_run(cluster, study_of, wait_for):
     assert logged(study) == ""
 
 
+def test_a_node_with_other_data_ends_the_run(cluster, home, write_study):
+    storage = f"journal:///{home}/other.journal"
+    study = write_study(home / "other.toml", study={"name": "other", "storage": storage})
+    config = load(study)
+    opened = open_study(config, home, create=True)
+    check_data(opened, "b" * 64)
+    with started(study, cluster) as run:
+        assert run.wait(60) == 2
+    _, line = said(study).splitlines()
+    host = socket.gethostname()
+    assert line.startswith(f"{host}: other: the data here has the fingerprint ")
+    assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 3
+
+
 def test_a_node_that_is_killed(cluster, study_of, wait_for):
     study = study_of("bereft")
     with started(study, cluster) as run:
         wait_for(lambda: len(began(study)) == 2 or run.poll() is not None)
+        _, opened = trials_of(study)
+        running = [trial for trial in opened.trials if trial.state == TrialState.RUNNING]
         [other] = cluster.worker_nodes
         cluster.remove_node(other, allow_graceful=False)
-        # Its workers end with it.
-        wait_for(lambda: not all(psutil.pid_exists(pid) for pid, _ in began(study)))
+        # Its worker ends with it.
+        wait_for(lambda: any(is_dead(trial.user_attrs["worker"]) for trial in running))
         go(study)
         assert run.wait(60) == 0
     assert check_ended(study, 5) == ["the worker died"]

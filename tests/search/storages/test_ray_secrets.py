@@ -7,19 +7,23 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+import tomli_w
+
 TRAINER = "def train(allocation, config, seed, report):\n    return {'loss': float(seed)}\n"
 
 
 def test_the_password_is_in_no_file_of_ray(
-    postgres, tmp_path: Path, write_study, command, main_here, monkeypatch
+    postgres, tmp_path: Path, command, main_here, monkeypatch
 ) -> None:
     password = os.environ.pop("ALLOCSEARCH_STORAGE_PASSWORD")
     (tmp_path / "own.py").write_text(TRAINER)
-    study = write_study(
-        tmp_path / "tiny.toml",
-        study={"objectives": ["min:loss"], "sampler": "random", "workers": 2, "trials": 4},
-        trainer={"kind": "callable", "function": "own:train"},
-    )
+    content = {
+        "study": {"name": "tiny", "objectives": ["min:loss"], "sampler": "random", "trials": 3},
+        "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
+        "trainer": {"kind": "callable", "function": "own:train"},
+    }
+    study = tmp_path / "tiny.toml"
+    study.write_text(tomli_w.dumps(content))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     whole = postgres.database().render_as_string(hide_password=False)
     # Short, for the paths of sockets are.
@@ -31,7 +35,7 @@ def test_the_password_is_in_no_file_of_ray(
         logs = [path for path in files if path.name.startswith("raylet")]
         contents = [path.read_bytes() for path in files]
     assert (ended.code, ended.err) == (0, "")
-    assert "4 of 4 trials" in ended.out
+    assert "3 of 3 trials" in ended.out
     assert logs
     contents += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     contents.append(ended.out.encode())
@@ -40,4 +44,4 @@ def test_the_password_is_in_no_file_of_ray(
     monkeypatch.setenv("ALLOCSEARCH_STORAGE_PASSWORD", password)
     shown = main_here("status", folder)
     assert (shown.code, shown.err) == (0, "")
-    assert "4 of 4 trials" in shown.out
+    assert "3 of 3 trials" in shown.out

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from allocsearch.config import load
 from allocsearch.search.records import read_study
@@ -130,7 +131,7 @@ def known(study) -> list[tuple]:
 
 
 def test_a_host_is_cut_off_in_the_middle_of_a_trial(
-    hosts, postgres, tmp_path: Path, write_study, wait_for, monkeypatch
+    hosts, postgres, tmp_path: Path, wait_for, monkeypatch
 ) -> None:
     first, second = hosts
     (tmp_path / "own.py").write_text(TRAINER)
@@ -140,17 +141,20 @@ def test_a_host_is_cut_off_in_the_middle_of_a_trial(
         port = free.getsockname()[1]
     database = postgres.database()
     url = f"grpc://{FIRST}:{port}"
-    study = write_study(
-        tmp_path / "tiny.toml",
-        study={
+    content = {
+        "study": {
+            "name": "tiny",
             "objectives": ["min:loss"],
             "sampler": "random",
             "trials": 4,
             "storage": url,
             "heartbeat": 0.5,
         },
-        trainer={"kind": "callable", "function": "own:train"},
-    )
+        "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
+        "trainer": {"kind": "callable", "function": "own:train"},
+    }
+    study = tmp_path / "tiny.toml"
+    study.write_text(tomli_w.dumps(content))
     whole = database.render_as_string(hide_password=False)
     started = [first.start(sys.executable, "-c", _PROXY, whole, FIRST, port, cwd=tmp_path)]
     try:
