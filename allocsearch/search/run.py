@@ -7,28 +7,24 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.search import worker
 from allocsearch.search.abandoned import DEAD
 from allocsearch.search.artifacts.opening import check_store
 from allocsearch.search.artifacts.registration import register_store
-from allocsearch.search.compatibility import check_compatibility
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.executors.supervisor import Supervisor
 from allocsearch.search.folder_lock import held
 from allocsearch.search.identity import is_dead
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
-from allocsearch.search.predictor import predict_study
 from allocsearch.search.published import check_published, publish
 from allocsearch.search.records import StudyRecord, read_study
-from allocsearch.search.resources import check_resources
 from allocsearch.search.same_study import check_same
 from allocsearch.search.slots import fill, requeue
-from allocsearch.search.steps import with_steps
 from allocsearch.search.storage import (
     CONFIG_NAME,
     PATIENCE,
@@ -40,6 +36,10 @@ from allocsearch.search.storage import (
 from allocsearch.search.trainers import build_trainer
 from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.spaces import Space, build_space
+
+# A study without data does without torch, too.
+if TYPE_CHECKING:
+    from allocsearch.data.splits import SearchData
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +72,9 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
     ):
         # Hidden files are left by a run that was killed while it made the folder.
         raise InputError(f"{folder}: not empty, and not a run folder (no {CONFIG_NAME} in it)")
-    data = None if config.data is None else load_search_data(config.data)
+    data = _load_data(config)
     if data is not None and not config.trainer.foreign:
-        check_compatibility(data, config.model)
-        config = with_steps(config, data.train.shape)
+        config = _for_own_model(config, data)
     if started:
         check_same(
             config,
@@ -87,6 +86,8 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
         # What is missing for it is found when it is built.
         build_trainer(config)
     elif data is not None:
+        from allocsearch.search.resources import check_resources
+
         _check_validation_size(config, data)
         if config.study.executor == "processes":
             # What a node of a cluster has, its workers see.
@@ -98,12 +99,31 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
     if not started:
         write_atomically(folder / CONFIG_NAME, config.to_toml())
     if data is not None and not (folder / THEORY_NAME).exists():
+        from allocsearch.search.predictor import predict_study
+
         try:
             write_prediction(predict_study(config, data.train.values), folder)
         except InputError as error:
             # The trials do not need it.
             logger.warning("no prediction: %s", error)
     return config
+
+
+def _load_data(config: StudyConfig) -> SearchData | None:
+    if config.data is None:
+        return None
+    from allocsearch.data.splits import load_search_data
+
+    return load_search_data(config.data)
+
+
+def _for_own_model(config: StudyConfig, data: SearchData) -> StudyConfig:
+    """The study with steps that the layers of its model can take."""
+    from allocsearch.search.compatibility import check_compatibility
+    from allocsearch.search.steps import with_steps
+
+    check_compatibility(data, config.model)
+    return with_steps(config, data.train.shape)
 
 
 def _check_validation_size(config: StudyConfig, data: SearchData) -> None:

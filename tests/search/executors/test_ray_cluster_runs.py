@@ -154,7 +154,7 @@ def test_a_killed_worker_and_an_interrupted_run(cluster, study_of, wait_for):
         # Ray starts its task again, which goes on with the next trial.
         wait_for(lambda: len(began(study)) == 3 and "the worker died" in said(study))
         run.send_signal(signal.SIGINT)
-        assert run.wait(60) == 130
+        assert run.wait(240) == 130
     records, _ = trials_of(study)
     assert "running" not in {trial.state for trial in records}
     lines = said(study).splitlines()
@@ -166,7 +166,7 @@ def test_a_killed_worker_and_an_interrupted_run(cluster, study_of, wait_for):
     assert "the worker died" in lines[1]
     go(study)
     with started(study, cluster) as run:
-        assert run.wait(60) == 0
+        assert run.wait(240) == 0
     assert sorted(check_ended(study, 5)) == ["stopped", "stopped", "the worker died"]
     assert logged(study) == ""
 
@@ -178,7 +178,7 @@ def test_a_node_with_other_data_ends_the_run(cluster, home, write_study):
     opened = open_study(config, home, create=True)
     check_data(opened, "b" * 64)
     with started(study, cluster) as run:
-        assert run.wait(60) == 2
+        assert run.wait(240) == 2
     _, line = said(study).splitlines()
     host = socket.gethostname()
     assert line.startswith(f"{host}: other: the data here has the fingerprint ")
@@ -196,5 +196,5 @@ def test_a_node_that_is_killed(cluster, study_of, wait_for):
         # Its worker ends with it.
         wait_for(lambda: any(is_dead(trial.user_attrs["worker"]) for trial in running))
         go(study)
-        assert run.wait(60) == 0
+        assert run.wait(240) == 0
     assert check_ended(study, 5) == ["the worker died"]
