@@ -17,7 +17,6 @@ from optuna.trial import TrialState
 
 from allocsearch.config import load
 from allocsearch.search.identity import is_dead
-from allocsearch.search.published import check_data
 from allocsearch.search.records import read_run
 from allocsearch.search.storage import open_study
 
@@ -66,7 +65,7 @@ def cluster(home):
 
 @pytest.fixture
 def study_of(home):
-    def write(name):
+    def write(name, function="gated:train"):
         (home / name).mkdir()
         study = home / f"{name}.toml"
         content = {
@@ -79,7 +78,7 @@ def study_of(home):
                 "storage": f"journal:///{home}/{name}.journal",
             },
             "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
-            "trainer": {"kind": "callable", "function": "gated:train"},
+            "trainer": {"kind": "callable", "function": function},
         }
         study.write_text(tomli_w.dumps(content))
         return study
@@ -88,13 +87,14 @@ def study_of(home):
 
 
 @contextmanager
-def started(study, cluster):
+def started(study, cluster, **environment):
     """The real command, whose workers are on the cluster."""
     arguments = ["--executor", "ray", "--address", cluster.address]
     with study.with_suffix(".out").open("ab") as output:
         process = subprocess.Popen(
             [COMMAND, "run", study.name, *arguments],
             cwd=study.parent,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -166,23 +166,22 @@ def test_a_killed_worker_and_an_interrupted_run(cluster, study_of, wait_for):
     assert "the worker died" in lines[1]
     go(study)
     with started(study, cluster) as run:
-        assert run.wait(240) == 0
+        assert run.wait(240) == 0, said(study)
     assert sorted(check_ended(study, 5)) == ["stopped", "stopped", "the worker died"]
     assert logged(study) == ""
 
 
-def test_a_node_with_other_data_ends_the_run(cluster, home, write_study):
-    storage = f"journal:///{home}/other.journal"
-    study = write_study(home / "other.toml", study={"name": "other", "storage": storage})
-    config = load(study)
-    opened = open_study(config, home, create=True)
-    check_data(opened, "b" * 64)
-    with started(study, cluster) as run:
+def test_a_node_that_lacks_something_ends_the_run(cluster, study_of, tmp_path):
+    study = study_of("lacking", function="elsewhere:train")
+    (tmp_path / "elsewhere.py").write_text(TRAINER)
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    with started(study, cluster, PYTHONPATH=path) as run:
         assert run.wait(240) == 2
     _, line = said(study).splitlines()
-    host = socket.gethostname()
-    assert line.startswith(f"{host}: other: the data here has the fingerprint ")
-    assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 3
+    assert line.startswith(f"{socket.gethostname()}: trainer.function: ")
+    assert "elsewhere" in line
+    trials, _ = trials_of(study)
+    assert [trial.state for trial in trials] == ["waiting"] * 5
 
 
 def test_a_node_that_is_killed(cluster, study_of, wait_for):
@@ -196,5 +195,5 @@ def test_a_node_that_is_killed(cluster, study_of, wait_for):
         # Its worker ends with it.
         wait_for(lambda: any(is_dead(trial.user_attrs["worker"]) for trial in running))
         go(study)
-        assert run.wait(240) == 0
+        assert run.wait(240) == 0, said(study)
     assert check_ended(study, 5) == ["the worker died"]
