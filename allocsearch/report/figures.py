@@ -47,16 +47,16 @@ def pareto_pair(frame: pd.DataFrame, x: Objective, y: Objective) -> go.Figure:
         x: Objective along the horizontal axis.
         y: Objective along the vertical axis.
     """
-    rows = _finite(frame, [x.metric, y.metric])
+    rows = finite_rows(frame, [x.metric, y.metric])
     figure = go.Figure()
     _add_edge(figure, rows, x, y)
-    for rank, (name, part) in enumerate(_groups(rows)):
+    for rank, (name, part) in enumerate(groups(rows)):
         figure.add_trace(
             go.Scatter(
                 x=part[x.metric],
                 y=part[y.metric],
                 hovertemplate=_hover([x.metric, y.metric], "xy"),
-                **_markers(name, part, rank, [x.metric, y.metric]),
+                **markers(name, part, rank, [x.metric, y.metric]),
                 **_bars(name, part, {"x": x.metric, "y": y.metric}),
             )
         )
@@ -78,19 +78,19 @@ def pareto_3d(
         objectives: Those along x, y and z.
     """
     metrics = [objective.metric for objective in objectives]
-    rows = _finite(frame, metrics)
+    rows = finite_rows(frame, metrics)
     figure = go.Figure()
-    for rank, (name, part) in enumerate(_groups(rows)):
-        markers = _markers(name, part, rank, metrics)
+    for rank, (name, part) in enumerate(groups(rows)):
+        traced = markers(name, part, rank, metrics)
         # Points in space look larger than points on paper.
-        markers["marker"] = {**markers["marker"], "size": markers["marker"]["size"] * 0.6}
+        traced["marker"] = {**traced["marker"], "size": traced["marker"]["size"] * 0.6}
         figure.add_trace(
             go.Scatter3d(
                 x=part[metrics[0]],
                 y=part[metrics[1]],
                 z=part[metrics[2]],
                 hovertemplate=_hover(metrics, "xyz"),
-                **markers,
+                **traced,
                 **_bars(name, part, dict(zip("xyz", metrics, strict=True))),
             )
         )
@@ -121,7 +121,7 @@ def metric_by_ratio(
         curves: Predictions to draw as lines: by name, `allocation`, `ratio` in rising order and
             the metric.
     """
-    rows = _finite(frame, ["ratio", metric])
+    rows = finite_rows(frame, ["ratio", metric])
     figure = go.Figure()
     for color, (name, curve) in zip(cycle(_CURVES), (curves or {}).items(), strict=False):
         figure.add_trace(
@@ -137,13 +137,13 @@ def metric_by_ratio(
                 legendrank=1002,
             )
         )
-    for rank, (name, part) in enumerate(_groups(rows)):
+    for rank, (name, part) in enumerate(groups(rows)):
         figure.add_trace(
             go.Scatter(
                 x=part["ratio"],
                 y=part[metric],
                 hovertemplate=_hover(["ratio", metric], "xy"),
-                **_markers(name, part, rank, [metric]),
+                **markers(name, part, rank, [metric]),
                 **_bars(name, part, {"y": metric}),
             )
         )
@@ -206,24 +206,32 @@ def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Fig
     return figure
 
 
-def _finite(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def finite_rows(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The rows in which all these columns have a number."""
     finite = np.isfinite(frame[list(columns)].to_numpy(dtype="float64")).all(axis=1)
     rows: pd.DataFrame = frame.loc[finite]
     return rows
 
 
-def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The trials that are dominated, on the front, and recommended; empty groups left out."""
-    groups = (
+    parts = (
         ("dominated", rows[~rows["on_front"]]),
         ("front", rows[rows["on_front"] & ~rows["recommended"]]),
         ("recommended", rows[rows["recommended"]]),
     )
-    return [(name, part) for name, part in groups if len(part)]
+    return [(name, part) for name, part in parts if len(part)]
 
 
-def _markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -> dict[str, Any]:
+def markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -> dict[str, Any]:
+    """What the marks of one of the groups have in common, as arguments of a trace.
+
+    Args:
+        name: The group.
+        part: Its rows.
+        rank: Its place in the legend.
+        metrics: Those whose intervals hovering shows.
+    """
     color, size, symbol, opacity = next(rest for label, *rest in _GROUPS if label == name)
     return {
         "name": name,

@@ -32,6 +32,7 @@ from allocsearch.report.proxy_text import (
     tau_text,
 )
 from allocsearch.report.rung_figures import rung_scatter
+from allocsearch.report.split_figures import parallel_splits, ternary_map
 from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
 from allocsearch.search.losses import losses
@@ -59,7 +60,7 @@ class Panel:
     """A figure of the page.
 
     Attributes:
-        section: `front`, `ratio`, `layers`, `validation` or `rungs`.
+        section: `front`, `ratio`, `splits`, `layers`, `validation` or `rungs`.
         title: Its heading.
         caption: How to read it.
         description: What it shows, for those who cannot see it.
@@ -113,6 +114,7 @@ def panels(
         if problem and any(objective.metric in PREDICTED for objective in objectives):
             omitted.append(problem)
         made += _ratios(record, points, objectives, prediction)
+        made += _splits(points, objectives)
     layers = list(_layers(record, frame, front))
     if not layers:
         omitted.append("Information per layer: no trial has recorded it.")
@@ -197,6 +199,38 @@ def _ratios(
             f"Scatter plot of {label} against the ratio of each trial's allocation. The table of "
             "all trials has the numbers.",
             metric_by_ratio(shown, objective.metric, curves),
+        )
+
+
+def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
+    """Where among all allocations the trials are, and what they are there."""
+    complete = frame[frame["state"] == "complete"]
+    shown = drawn(complete)
+    left_out = drawn_text(shown, complete, "allocations" if "trainings" in frame else "trials")
+    counts = {text.count("-") + 1 for text in complete["allocation"].dropna()}
+    if counts == {3}:
+        for objective in objectives:
+            label = metric_label(objective.metric)
+            yield Panel(
+                "splits",
+                _heading(f"{metric_name(objective.metric)} over the splits"),
+                "Near a corner almost all dims are in one layer, in the middle they are shared "
+                f"equally. Outlined marks are on the front, the diamond is recommended.{left_out}",
+                f"Ternary plot of the dims of three layers, coloured by {label}. The table of all "
+                "trials has the numbers.",
+                ternary_map(shown, objective.metric),
+            )
+    elif max(counts) > 2:
+        metric = objectives[0].metric
+        yield Panel(
+            "splits",
+            "Dims of each layer and objectives",
+            "A line for each, coloured by "
+            f"{metric_label(metric)}; drag along an axis to choose among them.{left_out}",
+            "Parallel coordinates of the dims of each layer and the objectives. The table of all "
+            "trials has the numbers.",
+            parallel_splits(shown, objectives, metric),
+            wide=True,
         )
 
 

@@ -49,6 +49,7 @@ def template(scheme: Scheme) -> go.layout.Template:
         "zerolinecolor": _LINE[scheme],
         "showbackground": False,
     }
+    ternary_axis = {"gridcolor": _GRID[scheme], "linecolor": _LINE[scheme], "ticks": "outside"}
     return go.layout.Template(
         layout={
             "font": {"family": "system-ui, sans-serif", "size": 13, "color": _INK[scheme]},
@@ -65,6 +66,10 @@ def template(scheme: Scheme) -> go.layout.Template:
             },
             "xaxis": axis,
             "yaxis": axis,
+            "ternary": {
+                "bgcolor": "rgba(0,0,0,0)",
+                **dict.fromkeys(("aaxis", "baxis", "caxis"), ternary_axis),
+            },
             "scene": {"xaxis": scene_axis, "yaxis": scene_axis, "zaxis": scene_axis},
         }
     )

@@ -14,17 +14,15 @@ def baselines(
     """What an allocation is compared with, by name: others of its budget and number of layers.
 
     The uniform split, and the split that grows linearly to the middle layer and falls again, as
-    8-16-8 does, each as near as the search space has it; a table of allocations has a step of 1.
+    8-16-8 does, each as near as the search space has it; with a step of 1 where that has no such lattice.
 
     Args:
         allocation: The allocation.
         section: The search space.
     """
     layers = allocation.layers
-    if section.kind == "table":
-        lattice = Lattice(allocation.budget, layers)
-    else:
-        lattice = section.lattices()[layers]
+    known = {} if section.kind == "table" else section.lattices()
+    lattice = known.get(layers) or Lattice(allocation.budget, layers)
     weights = [min(i, layers + 1 - i) for i in range(1, layers + 1)]
     name = f"{':'.join(map(str, weights))} split"
     return (

@@ -121,7 +121,8 @@ def test_representatives_are_the_knee_and_the_best_in_each_objective(study):
 
 def test_whole_study_has_every_panel(study):
     made, omitted = panels(study)
-    assert [panel.section for panel in made] == ["front"] * 4 + ["ratio"] * 3 + ["layers"] * 3
+    sections = [panel.section for panel in made]
+    assert sections == ["front"] * 4 + ["ratio"] * 3 + ["splits"] * 3 + ["layers"] * 3
     assert omitted == (
         "Prediction from the data: the run folder has none.",
         "Agreement of the OOD validation sets: it takes 5 allocations whose AUROC on every set is "

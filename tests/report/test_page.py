@@ -91,8 +91,16 @@ def test_page_asks_for_nothing(page):
 
 
 def test_page_has_every_part(study, page):
-    assert {"recommended", "front", "ratio", "layers", "trials", "failures"} <= page.ids()
-    assert len(page.plots()) == len(page.figures()) == 10
+    assert {
+        "recommended",
+        "front",
+        "ratio",
+        "splits",
+        "layers",
+        "trials",
+        "failures",
+    } <= page.ids()
+    assert len(page.plots()) == len(page.figures()) == 13
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in page.plots())
     knee = pick(study, "knee")
     for words in (
@@ -177,7 +185,7 @@ def test_study_without_trials(study):
     assert page.plots() == []
     assert len(text) < 100_000  # no plots, so no plotly
     assert "No trial is complete" in page.text
-    assert {"front", "ratio", "layers", "trials", "failures"}.isdisjoint(page.ids())
+    assert {"front", "ratio", "splits", "layers", "trials", "failures"}.isdisjoint(page.ids())
 
 
 def test_study_in_which_all_failed(study):
@@ -191,7 +199,7 @@ def test_study_in_which_all_failed(study):
 def test_one_objective_has_no_front_plot(study_of):
     page = _Page(render_page(study_of([[1.0], [2.0], [3.0]])))
     assert "the study has one objective" in page.text
-    assert len(page.plots()) == 1
+    assert len(page.plots()) == 2
 
 
 def test_page_is_written_into_the_run_folder(study):

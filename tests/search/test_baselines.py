@@ -19,6 +19,8 @@ from allocsearch.search.baselines import baselines
             "10-5-5",
             {"uniform split": "7-7-6", "1:2:1 split": "5-10-5"},
         ),
+        # Whoever has edited the database.
+        ({"budget": 12, "layers": [2, 3]}, "4-3-2-1", {"uniform split": "3-3-2-2"}),
     ],
 )
 def test_they_have_the_budget_and_the_layers_of_the_allocation(space, of, expected):
