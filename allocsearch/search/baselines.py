@@ -14,7 +14,8 @@ def baselines(
     """What an allocation is compared with, by name: others of its budget and number of layers.
 
     The uniform split, and the split that grows linearly to the middle layer and falls again, as
-    8-16-8 does, each as near as the search space has it; with a step of 1 where that has no such lattice.
+    8-16-8 does, each as near as the search space has it; with a step of 1 where that has no
+    such lattice.
 
     Args:
         allocation: The allocation.
