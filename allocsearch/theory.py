@@ -25,7 +25,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 
 from allocsearch.allocation import Allocation, Lattice
 
@@ -282,6 +281,9 @@ def fit_chain(
     if not positive:
         raise ValueError("a fit takes a positive eigenvalue")
     effective = effective_directions(positive) if directions is None else directions
+
+    # Every worker imports this module, and only a fit needs it.
+    from scipy.optimize import least_squares
 
     def chain(point: Array) -> GaussianChain:
         kappa = 1 / (1 + math.exp(-point[1]))

@@ -10,8 +10,6 @@ import optuna
 
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search.abandoned import requeue_abandoned
-from allocsearch.search.artifacts.opening import check_store
-from allocsearch.search.artifacts.registration import check_registered
 from allocsearch.search.interruptions import interruptions
 from allocsearch.search.published import check_artifacts, check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
@@ -186,6 +184,10 @@ def _prepare(
     with claim_lock(study):
         check_data(study, trainer.fingerprint)
     if config.study.artifacts is not None:
+        # They bring the libraries of S3.
+        from allocsearch.search.artifacts.opening import check_store
+        from allocsearch.search.artifacts.registration import check_registered
+
         check_store(config.study.artifacts, is_there=True)
         check_registered(study, config)
     if new:

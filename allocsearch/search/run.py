@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import optuna
+
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search import worker
 from allocsearch.search.abandoned import DEAD
-from allocsearch.search.artifacts.opening import check_store
-from allocsearch.search.artifacts.registration import register_store
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.executors.supervisor import Supervisor
 from allocsearch.search.folder_lock import held
@@ -94,6 +94,9 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
             check_resources(config, data)
     check_storage(config, folder)
     if config.study.artifacts is not None:
+        # It brings the libraries of S3.
+        from allocsearch.search.artifacts.opening import check_store
+
         check_store(config.study.artifacts)
     # What an existing run goes on with is written once that run is known to be possible.
     if not started:
@@ -170,7 +173,7 @@ def run_study(
         using = replace(PATIENCE, give_up=lambda: bool(interrupts))
         study = open_study(config, folder, create=True, using=using)
         check_published(study, config)
-        register_store(study, config, folder)
+        _register_store(study, config, folder)
         requeue(study, config, is_dead, DEAD)
         space = build_space(config.search_space)
         fill(study, config, space, _first_trials(config, folder, space))
@@ -189,6 +192,13 @@ def run_study(
         finally:
             supervisor.stop()
         raise KeyboardInterrupt
+
+
+def _register_store(study: optuna.Study, config: StudyConfig, folder: Path) -> None:
+    if config.study.artifacts is not None:
+        from allocsearch.search.artifacts.registration import register_store
+
+        register_store(study, config, folder)
 
 
 def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[WarmStart, ...]:

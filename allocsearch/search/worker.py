@@ -21,8 +21,6 @@ from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
-from allocsearch.search.artifacts.opening import open_store
-from allocsearch.search.artifacts.upload import upload_files
 from allocsearch.search.identity import own_identity
 from allocsearch.search.published import check_data
 from allocsearch.search.records import (
@@ -113,6 +111,9 @@ def _keeper(
     """What puts the files of a finished training into the artifact store, where there is one."""
     if config.study.artifacts is None:
         return lambda trial: None
+    # They bring the libraries of S3.
+    from allocsearch.search.artifacts.opening import open_store
+    from allocsearch.search.artifacts.upload import upload_files
 
     def stopped() -> bool:
         try:

@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 
-import pytest
-
 import allocsearch
 from allocsearch.report.export import load_export
 from allocsearch.search.records import read_run
@@ -180,26 +178,42 @@ def test_study_whose_trials_all_diverge(write_study, tmp_path, main_here):
     assert "none of the 2 trials is complete" in exported.err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["status"], ["export"]])
-def test_quick_commands_import_no_torch(arguments, finished_run, tmp_path):
-    if len(arguments) == 1 and arguments != ["--help"]:
-        arguments = [*arguments, str(finished_run.folder)]
-    if arguments[0] == "export":
-        arguments += ["--out", str(tmp_path / "best.toml")]
-    script = (
-        "import sys\n"
-        "from allocsearch.cli import main\n"
-        "try:\n    main()\n"
-        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
-        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'plotly'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
+def loaded(script, cwd, *arguments):
+    """The heavy libraries that a script in a process of its own has imported."""
+    names = {"torch", "torchvision", "sklearn", "scipy", "plotly", "boto3"}
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=tmp_path,
+        [sys.executable, "-c", f"{script}\nprint(*{names} & {{*sys.modules}})", *arguments],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_quick_commands_import_no_torch(finished_run, tmp_path):
+    # One process for all: what none of them imports, each does not.
+    script = """
+import sys
+from allocsearch.cli import main
+folder, out = sys.argv[1:]
+export = ["export", folder, "--out", out]
+for arguments in (["--help"], ["run", "--help"], ["status", folder], export):
+    sys.argv[1:] = arguments
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, ended.code
+"""
+    best = tmp_path / "best.toml"
+    assert not loaded(script, tmp_path, str(finished_run.folder), str(best))
+    assert best.exists()
+
+
+def test_what_trains_nothing_of_ours_imports_no_torch(tmp_path):
+    rooms = "executors.supervisor, run, joining, worker, foreign.callable_trainer"
+    modules = ", ".join(f"allocsearch.search.{name}" for name in rooms.split(", "))
+    assert not loaded(f"import sys, {modules}", tmp_path)
+    assert "torch" in loaded("import sys, allocsearch.search.hvae_trainer", tmp_path)
