@@ -42,7 +42,7 @@ def run_jobs(
             function(job, lambda: None)
             yield job
         return
-    context = process_context()
+    context = process_context(function.__module__)
     stop = context.Event()
     executor = ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_begin, initargs=(stop,)

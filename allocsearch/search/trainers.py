@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from allocsearch.config import StudyConfig
 from allocsearch.search.trainer import Trainer
 
+_HVAE = "allocsearch.search.hvae_trainer"
+
+
+def trainer_modules(config: StudyConfig) -> tuple[str, ...]:
+    """The modules that take long to import and that the trainer of a study needs."""
+    return () if config.trainer.foreign else (_HVAE,)
+
 
 def build_trainer(config: StudyConfig, wanted: Sequence[str] | None = None) -> Trainer:
     """The trainer of a study.

@@ -33,7 +33,7 @@ def config_of(tmp_path, write_study):
 def no_import(monkeypatch):
     """Workers that are started afresh, from a server that has imported nothing."""
     spawn = multiprocessing.get_context("spawn")
-    monkeypatch.setattr(worker_processes, "process_context", lambda: spawn)
+    monkeypatch.setattr(worker_processes, "process_context", lambda *modules: spawn)
 
 
 def test_prepare_writes_the_resolved_study(config_of, tmp_path):

@@ -12,6 +12,7 @@ from allocsearch.config import StudyConfig
 from allocsearch.search import worker
 from allocsearch.search.executors.executor import LOG_NAME, WorkerError
 from allocsearch.search.processes import process_context
+from allocsearch.search.trainers import trainer_modules
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,6 @@ class WorkerProcesses:
     """An executor whose workers share this machine."""
 
     def __init__(self) -> None:
-        self._context = process_context()
         self._processes: list[BaseProcess] = []
         self._log: Path | None = None
 
@@ -30,7 +30,8 @@ class WorkerProcesses:
     def start(self, config: StudyConfig, folder: Path) -> None:
         """Start one more; all that it says goes into the log of the run folder."""
         self._log = folder / LOG_NAME
-        process = self._context.Process(target=worker.main, args=(config, folder, self._log))
+        context = process_context(*trainer_modules(config))
+        process = context.Process(target=worker.main, args=(config, folder, self._log))
         # A worker starts with SIGINT blocked: a Ctrl-C while it imports is not its to answer.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
