@@ -8,7 +8,7 @@ trains is settled in one place for all workers, so none trains what another one 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, count, islice
 from typing import Any
@@ -183,19 +183,19 @@ def _claim(
 ) -> optuna.Trial | None:
     taken = None
     try:
+        # Proposals wait for each other, too: each knows what others have settled.
         with claim_lock(study):
-            taken = _take(study, worker)
-        if taken is None:
-            return None
-        on_taken(taken._trial_id)
-        # A sampler seeded by the slot proposes the same after an interruption as without.
-        seed = _seed(config, taken, _SAMPLING)
-        study.sampler = build_sampler(config.study.sampler, seed, space, config.study.seed)
-        if ALLOCATION not in taken.user_attrs:
-            # Proposals wait for each other, too: each knows what others are being settled.
-            with claim_lock(study):
+            trials = _without_surplus(study)
+            taken = _take(study, trials, worker)
+            if taken is None:
+                return None
+            on_taken(taken._trial_id)
+            # A sampler seeded by the slot proposes the same after an interruption as without.
+            seed = _seed(config, taken, _SAMPLING)
+            study.sampler = build_sampler(config.study.sampler, seed, space, config.study.seed)
+            if ALLOCATION not in taken.user_attrs:
                 params = propose(study, study.sampler, taken, space)
-                _settle(study, config, space, taken, params)
+                _settle(study, config, space, taken, params, trials)
         return optuna.Trial(study, taken._trial_id)
     except LockLostError:
         # Another may have settled the same: the trial begins again as it was before.
@@ -204,10 +204,10 @@ def _claim(
         raise
 
 
-def _take(study: optuna.Study, worker: str) -> FrozenTrial | None:
-    """The next waiting trial, now running."""
+def _take(study: optuna.Study, trials: Iterable[FrozenTrial], worker: str) -> FrozenTrial | None:
+    """The first of the trials that waits, now running."""
     storage = storage_of(study)
-    for waiting in _without_surplus(study):
+    for waiting in trials:
         if waiting.state != TrialState.WAITING or _is_interrupted(waiting):
             continue
         # Before it runs: a running trial without a worker would be nobody's.
@@ -270,17 +270,18 @@ def _settle(
     space: Space,
     trial: FrozenTrial,
     params: Mapping[str, Any],
+    trials: Sequence[FrozenTrial],
 ) -> None:
     """Record what a trial trains; the parameters that the sampler will see stand for it."""
     storage, key = storage_of(study), trial._trial_id
     proposed = decode(space, params)
-    trained = _trained(study)
+    trained = _trained(trials)
     source = random.Random(_seed(config, trial, _TIES))
     choices = candidates(proposed, trained, space, config.study, source)
     wanted = study.user_attrs.get(MOST_TRIALS) or config.study.trials
     if is_replicating(config.study, trained, wanted):
-        trials = map(read_trial, study.get_trials(deepcopy=False))
-        again = least_certain(trials, trained, config.study, _seed(config, trial, _DRAWS))
+        known = map(read_trial, trials)
+        again = least_certain(known, trained, config.study, _seed(config, trial, _DRAWS))
         choices = chain([again] if again else [], choices)
     allocation, settled = next(
         (candidate, found)
@@ -297,10 +298,10 @@ def _settle(
     storage.set_trial_user_attr(key, ALLOCATION, str(allocation))
 
 
-def _trained(study: optuna.Study) -> Trained:
+def _trained(trials: Iterable[FrozenTrial]) -> Trained:
     """The replicates that trials have been given; an interrupted one has its repetition."""
     trained: dict[Allocation, set[int]] = {}
-    for trial in study.get_trials(deepcopy=False):
+    for trial in trials:
         found = trial.user_attrs
         if ALLOCATION in found and not _is_interrupted(trial):
             # Early studies counted no replicates; their trainings count all the same.

@@ -156,9 +156,7 @@ def run_trials(
     left = [trial for trial, _ in trials]
     try:
         check()
-        known = map(read_trial, study.get_trials(deepcopy=False))
-        rungs = rungs_to_measure(known, config.study.parsed_objectives, config.early_stopping)
-        hooks = Hooks(report, rungs, at_rung, check)
+        hooks = Hooks(report, _rungs(study, config), at_rung, check)
         for index, result in trainer.run(tasks, hooks):
             trial = trials[index][0]
             if isinstance(result, Result):
@@ -185,9 +183,17 @@ def run_trials(
             task.checkpoint.unlink(missing_ok=True)
 
 
+def _rungs(study: optuna.Study, config: StudyConfig) -> tuple[float, ...]:
+    # To read a study with all its waiting trials is the dearest call of a storage.
+    if not config.early_stopping.measured:
+        return ()
+    known = map(read_trial, study.get_trials(deepcopy=False))
+    return rungs_to_measure(known, config.study.parsed_objectives, config.early_stopping)
+
+
 def _task(study: optuna.Study, trial: optuna.Trial, allocation: Allocation, folder: Path) -> Task:
     # Checked: it becomes part of a path.
-    seed = read_trial(study.get_trials(deepcopy=False)[trial.number]).seed
+    seed = read_trial(storage_of(study).get_trial(trial._trial_id)).seed
     if seed is None:
         raise InputError(f"trial {trial.number}: no {SEED} in the storage")
     kept = folder / CHECKPOINTS / f"{allocation}-{seed}.safetensors"
@@ -238,7 +244,7 @@ def _judge(
 def _record_end(
     study: optuna.Study, trial: optuna.Trial, reason: str, state: TrialState = TrialState.FAIL
 ) -> None:
-    frozen = study.get_trials(deepcopy=False)[trial.number]
+    frozen = storage_of(study).get_trial(trial._trial_id)
     try:
         end_trial(study, frozen, " ".join(reason.split()), state)
     except UpdateFinishedTrialError:
