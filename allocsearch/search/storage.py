@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import warnings
@@ -195,6 +196,8 @@ def storage_url(config: StudyConfig, folder: Path) -> str:
 def _storage(url: str, opening: Patience, using: Patience) -> optuna.storages.BaseStorage:
     # What is said of a study is said by this program, in its own words.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Pages of SQL when a connection is lost; what comes of it is told by `Patience`.
+    logging.getLogger("optuna.storages").setLevel(logging.ERROR)
     password = storage_password()
     opening, using = (replace(each, secret=password) for each in (opening, using))
     return with_retries(opening.call(lambda: storage_at(url, password)), using)

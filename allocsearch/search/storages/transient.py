@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import errno
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+)
 
 from allocsearch.search.storages.errors import cause_of
 
@@ -28,6 +33,9 @@ def is_transient(error: BaseException) -> bool:
         if code := getattr(cause.orig, "sqlite_errorname", None):
             return str(code).startswith(_SQLITE_CODES)
         return isinstance(cause, OperationalError | InterfaceError) or cause.connection_invalidated
+    if isinstance(cause, PendingRollbackError):
+        # Optuna asks once more in the session whose connection it has lost; the next is a new one.
+        return True
     if isinstance(cause, OSError):
         return isinstance(cause, ConnectionError) or cause.errno in _SYSTEM_CODES
     # grpc is not installed everywhere. A database that its server has lost is UNKNOWN there.

@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from allocsearch.config import StudyConfig
 from allocsearch.search.records import INTERRUPTED, SLOT
@@ -92,6 +92,29 @@ def test_whoever_lost_the_lock_is_told(postgres, engine: Engine) -> None:
         hang_up(postgres)
     with advisory_lock(engine, "s", Patience()):
         pass
+
+
+def test_trials_are_read_again_when_the_connection_is_lost_in_between(
+    postgres, config: StudyConfig, study: optuna.Study, engine: Engine, capfd
+) -> None:
+    space = build_space(config.search_space)
+    fill(study, config, space)
+    trial = claim(study, config, space, "worker")
+    assert trial is not None
+    study.tell(trial, [0.0, 0.0])
+    assert len(study.get_trials()) == TRIALS
+    left = iter([True])
+
+    def lose(connection, cursor, statement: str, *_) -> None:
+        # The query of the trials, which follows others of the same session.
+        if "trial_id IN" in statement.replace("trials.", "") and next(left, False):
+            hang_up(postgres)
+
+    event.listen(engine, "before_cursor_execute", lose)
+    assert len(study.get_trials()) == TRIALS
+    assert next(left, "lost") == "lost"
+    # What the user is told has no SQL in it.
+    assert "SELECT" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("restart", [True, False])
