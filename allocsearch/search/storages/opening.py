@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from allocsearch.search.storages.driver import check_driver
 from allocsearch.search.storages.errors import cause_of
+from allocsearch.search.storages.grpc_client import GrpcClient
 from allocsearch.search.storages.journal import journal_storage
 
 # Seconds.
@@ -97,8 +98,6 @@ def _proxy(url: URL) -> BaseStorage:
     host = url.host or "localhost"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        proxy = GrpcStorageProxy(
-            host=f"[{host}]" if ":" in host else host, port=url.port or _GRPC_PORT
-        )
+        proxy = GrpcClient(host=f"[{host}]" if ":" in host else host, port=url.port or _GRPC_PORT)
     proxy.wait_server_ready(timeout=_CONNECT)
     return proxy
