@@ -18,18 +18,23 @@ class GrpcClient(GrpcStorageProxy):
     knows no trial that it has not read, and refuses to set its parameters: it reads them first.
 
     Attributes:
-        keepalive: Options of the channel. Milliseconds of silence while a call waits, and of
-            waiting for an answer then; a server takes pings that are more frequent for an attack.
+        timing: Options of the channel, in milliseconds: of silence while a call waits, of waiting
+            for an answer to the question that is asked then, and between two connections.
     """
 
-    keepalive: ClassVar = {"grpc.keepalive_time_ms": 30_000, "grpc.http2.ping_timeout_ms": 30_000}
+    # A server takes questions that are more frequent for an attack.
+    timing: ClassVar = {
+        "grpc.keepalive_time_ms": 30_000,
+        "grpc.http2.ping_timeout_ms": 30_000,
+        "grpc.max_reconnect_backoff_ms": 5_000,
+    }
 
     def _setup(self) -> None:
         # Not installed everywhere.
         import grpc
         from optuna.storages._grpc.auto_generated.api_pb2_grpc import StorageServiceStub
 
-        options = {"grpc.max_receive_message_length": -1, **self.keepalive}
+        options = {"grpc.max_receive_message_length": -1, **self.timing}
         self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", [*options.items()])
         self._stub = StorageServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._cache = GrpcClientCache(self._stub)

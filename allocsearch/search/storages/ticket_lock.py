@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from allocsearch.search.identity import is_dead, own_identity
 from allocsearch.search.storages.errors import LockLostError
 from allocsearch.search.storages.heartbeat import MISSED, Watch, beating
 
 # Seconds.
 LEASE = 30.0
+_HOLDER = "holder"
 _POLL = 0.05
 _LONGEST_POLL = 2.0
 # Apart, so that whoever was thought dead can tell that from its own release.
@@ -31,7 +33,7 @@ def ticket_lock(storage: BaseStorage, name: str, lease: float = LEASE) -> Iterat
     tickets drawn before have ended. Every storage of Optuna gives trials growing numbers, in the
     order in which they can be seen. A ticket that has shown no life for `lease` seconds, on the
     clock of whoever waits, is ended by that one (Hunt et al., "ZooKeeper", 2010, section 2.4,
-    with a lease in place of a session).
+    with a lease in place of a session); one of a dead process of the same machine at once.
 
     Args:
         storage: Where the tickets are drawn.
@@ -42,7 +44,8 @@ def ticket_lock(storage: BaseStorage, name: str, lease: float = LEASE) -> Iterat
         LockLostError: If the ticket was ended by another, before or after it was held.
     """
     queue = _queue(storage, name)
-    ticket = storage.create_new_trial(queue)
+    drawn = create_trial(state=TrialState.RUNNING, user_attrs={_HOLDER: own_identity()})
+    ticket = storage.create_new_trial(queue, drawn)
     with beating(storage, [ticket], lease / MISSED):
         try:
             _wait(storage, queue, ticket, lease)
@@ -78,10 +81,15 @@ def _wait(storage: BaseStorage, queue: int, ticket: int, lease: float) -> None:
             return
         silent = watch.silent(before)
         for trial in before:
-            if trial.number in silent:
+            if trial.number in silent or _is_orphan(trial):
                 _end(storage, trial._trial_id, _TAKEN_AWAY)
         longest = min(_LONGEST_POLL, _POLL * len(before))
         time.sleep(random.uniform(longest / 2, longest))
+
+
+def _is_orphan(ticket: FrozenTrial) -> bool:
+    holder = ticket.user_attrs.get(_HOLDER)
+    return isinstance(holder, str) and is_dead(holder)
 
 
 def _end(storage: BaseStorage, ticket: int, state: TrialState) -> bool:

@@ -49,7 +49,7 @@ def test_a_trial_that_is_not_there_is_still_an_error(storage) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP there")
 def test_a_proxy_that_says_nothing_more_is_noticed(between, monkeypatch) -> None:
     short = {"grpc.keepalive_time_ms": 500, "grpc.http2.ping_timeout_ms": 500}
-    monkeypatch.setattr(GrpcClient, "keepalive", short)
+    monkeypatch.setattr(GrpcClient, "timing", {**GrpcClient.timing, **short})
     opened = Patience(60).call(lambda: storage_at(between.url))
     storage = with_retries(opened, Patience(seconds=0.5))
     number = storage.create_new_study([StudyDirection.MINIMIZE], "kept")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from allocsearch.search.storages.errors import LockLostError
 from allocsearch.search.storages.ticket_lock import ticket_lock
@@ -51,6 +53,33 @@ def test_a_dead_holder_loses_it(storage: InMemoryStorage) -> None:
     dead = storage.create_new_trial(storage.get_study_id_from_name("s (claims)"))
     with ticket_lock(storage, "s", SHORT):
         assert storage.get_trial(dead).state == TrialState.FAIL
+
+
+def test_what_a_dead_process_of_this_machine_held_is_not_waited_for(
+    storage: InMemoryStorage,
+) -> None:
+    name = "from allocsearch.search.identity import own_identity; print(own_identity())"
+    ended = subprocess.run(
+        [sys.executable, "-c", name], capture_output=True, text=True, check=True
+    )
+    with ticket_lock(storage, "s"):
+        pass
+    (own,) = tickets(storage)
+    queue = storage.get_study_id_from_name("s (claims)")
+    dead, other = (
+        create_trial(state=TrialState.RUNNING, user_attrs={**own.user_attrs, "holder": holder})
+        for holder in (ended.stdout.strip(), "elsewhere:1:2.00")
+    )
+    # A day: it is not the lease that ends.
+    storage.create_new_trial(queue, dead)
+    with ticket_lock(storage, "s", lease=86400):
+        pass
+    storage.create_new_trial(queue, other)
+    with ticket_lock(storage, "s", SHORT):
+        pass
+    states = [ticket.state for ticket in tickets(storage)]
+    ended_by_others = [TrialState.FAIL, TrialState.PRUNED]
+    assert states == [TrialState.PRUNED, *ended_by_others, *ended_by_others]
 
 
 def test_a_slow_holder_keeps_it(storage: InMemoryStorage) -> None:
