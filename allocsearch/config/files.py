@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,13 @@ def read_file(path: Path, endings: Sequence[str] = tuple(_PARSERS)) -> dict[str,
 def _data(path: Path, endings: Sequence[str], allowed: str) -> bytes:
     """What the file holds, up to a byte more than it may."""
     try:
-        if path.suffix in endings:
+        mode = path.stat().st_mode
+        if path.suffix in endings and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             with path.open("rb") as file:
                 return file.read(_PARSERS[path.suffix][2] + 1)
-        # It is not opened: a device has no end.
-        path.stat()
-        problem = "Is a directory" if path.is_dir() else f"found {path.suffix or 'no ending'}"
+        # It is not opened: a device has no end, and a pipe perhaps no beginning.
+        other = "no file" if path.suffix in endings else f"found {path.suffix or 'no ending'}"
+        problem = "Is a directory" if stat.S_ISDIR(mode) else other
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:

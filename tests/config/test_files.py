@@ -58,6 +58,13 @@ def test_a_directory_is_no_study(tmp_path, name, message_of):
     assert message_of(path).startswith(f"{path}: Is a directory; allowed: ")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_a_pipe_is_no_study_and_is_not_waited_for(tmp_path, message_of):
+    path = tmp_path / "study.toml"
+    os.mkfifo(path)
+    assert message_of(path).startswith(f"{path}: no file; allowed: a readable .toml")
+
+
 def test_a_file_without_permission(study, monkeypatch, message_of):
     def refuse(path, mode):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
