@@ -31,19 +31,31 @@ def host() -> str:
 
 
 def _identity(process: psutil.Process) -> str:
-    return f"{host()}:{process.pid}:{process.create_time():.2f}"
+    return f"{host()}:{process.pid}:{_start(process)}"
+
+
+def _start(process: psutil.Process) -> str:
+    """When a process has started."""
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+    except OSError:
+        return f"{process.create_time():.2f}"
+    # In ticks since the machine started: the time of day changes when somebody sets the clock.
+    return stat.rpartition(")")[2].split()[19]
 
 
 def is_dead(identity: str | None) -> bool:
     """Whether a worker is gone. One of another host counts as alive: it cannot be seen from here.
 
     Args:
-        identity: What `own_identity` gave there, or None for a worker that left none.
+        identity: What `own_identity` gave there, or None for a worker that left none. Anything
+            else, which only an edited storage holds, is of no process that can be seen.
     """
     if identity is None:
         return True
-    where, pid, _ = identity.rsplit(":", 2)
-    if where != host():
+    where, _, process_and_start = str(identity).partition(f"{host()}:")
+    pid, _, start = process_and_start.partition(":")
+    if where or not start or not pid.isdecimal():
         return False
     try:
         process = psutil.Process(int(pid))

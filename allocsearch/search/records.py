@@ -152,7 +152,8 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         score=found.score,
         broken_invariants=found.broken_invariants,
         provenance=found.provenance,
-        duration=None if trial.duration is None else trial.duration.total_seconds(),
+        # Below zero where the clock was put back meanwhile.
+        duration=None if trial.duration is None else max(0.0, trial.duration.total_seconds()),
         reason=found.reason,
         retry_of=found.retry_of,
         progress=found.progress,
