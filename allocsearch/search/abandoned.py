@@ -28,11 +28,11 @@ def requeue_abandoned(study: optuna.Study, config: StudyConfig, watch: Watch) ->
     """
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     silent = watch.silent(running)
-    gone = {
+    gone = [
         worker
         for trial in running
         if is_dead(worker := trial.user_attrs.get(WORKER)) or trial.number in silent
-    }
+    ]
     if gone:
         # Without the lock to its end another may have done the same: the next call sees it.
         with suppress(LockLostError), claim_lock(study):

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from allocsearch.search.storages.errors import StorageLostError
+
 
 @contextmanager
 def interruptions() -> Iterator[list[int]]:
@@ -26,3 +28,18 @@ def interruptions() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def obeyed(received: list[int]) -> Iterator[None]:
+    """Raise KeyboardInterrupt for a storage that was given up because of an interruption.
+
+    Args:
+        received: From `interruptions`.
+    """
+    try:
+        yield
+    except StorageLostError:
+        if received:
+            raise KeyboardInterrupt from None
+        raise

@@ -10,7 +10,7 @@ import optuna
 
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search.abandoned import requeue_abandoned
-from allocsearch.search.interruptions import interruptions
+from allocsearch.search.interruptions import interruptions, obeyed
 from allocsearch.search.published import check_artifacts, check_data, published_config
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.same_study import CHANGEABLE, LOCATION, check_same
@@ -64,7 +64,7 @@ def join(
         StorageLostError: If it fails for long, or the artifact store does.
         KeyboardInterrupt: After SIGINT or SIGTERM, once the trial at hand is put back.
     """
-    with interruptions() as interrupts:
+    with interruptions() as interrupts, obeyed(interrupts):
         return _join(name, storage, artifacts, runs, lambda: bool(interrupts), on_poll)
 
 

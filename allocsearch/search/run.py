@@ -15,11 +15,11 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
 from allocsearch.search import worker
 from allocsearch.search.abandoned import DEAD
-from allocsearch.search.executors.executor import Executor
+from allocsearch.search.executors.executor import Executor, WorkerError
 from allocsearch.search.executors.supervisor import Supervisor
 from allocsearch.search.folder_lock import held
 from allocsearch.search.identity import is_dead
-from allocsearch.search.interruptions import interruptions
+from allocsearch.search.interruptions import interruptions, obeyed
 from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_prediction
 from allocsearch.search.published import check_published, publish
 from allocsearch.search.records import StudyRecord, read_study
@@ -169,10 +169,12 @@ def run_study(
         KeyboardInterrupt: After SIGINT or SIGTERM, once the workers have put their trials back.
     """
     lock = held(folder / _LOCK_NAME, f"{folder}: another run of this study is going on")
-    with lock, interruptions() as interrupts:
+    with lock, interruptions() as interrupts, obeyed(interrupts):
         using = replace(PATIENCE, give_up=lambda: bool(interrupts))
         study = open_study(config, folder, create=True, using=using)
         check_published(study, config)
+        # What is not ours in the storage is refused before anything is changed there.
+        read_study(study, config, folder)
         _register_store(study, config, folder)
         requeue(study, config, is_dead, DEAD)
         space = build_space(config.search_space)
@@ -182,6 +184,7 @@ def run_study(
         supervisor = Supervisor(config, folder, study, executor, interrupts)
         try:
             while not interrupts:
+                _check_folder(folder)
                 record = read_study(study, config, folder)
                 on_poll(record)
                 if record.finished >= record.wanted:
@@ -199,6 +202,15 @@ def _register_store(study: optuna.Study, config: StudyConfig, folder: Path) -> N
         from allocsearch.search.artifacts.registration import register_store
 
         register_store(study, config, folder)
+
+
+def _check_folder(folder: Path) -> None:
+    # Whoever has its files open does not notice by itself, and writes to what nobody will find.
+    if not (folder / CONFIG_NAME).is_file():
+        raise WorkerError(
+            f"{folder}: removed while the study ran (no {CONFIG_NAME} in it); the same command "
+            "goes on with what is in the storage, if that was elsewhere"
+        )
 
 
 def _first_trials(config: StudyConfig, folder: Path, space: Space) -> tuple[WarmStart, ...]:

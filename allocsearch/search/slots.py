@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import InputError, StudyConfig
+from allocsearch.config import InputError, StudyConfig, shown
 from allocsearch.search.proposal import FIXED_PARAMS, decode, encode, propose
 from allocsearch.search.records import (
     ALLOCATION,
@@ -79,7 +79,7 @@ def fill(
         first: The allocations of the first slots; the same for every call of a study.
 
     Raises:
-        InputError: If more trials than `study.trials` have begun.
+        InputError: If more trials than `study.trials` have begun, or one is in no slot.
         LockLostError: If the storage takes the lock away again and again.
     """
 
@@ -107,12 +107,12 @@ def _fill(
     wanted = min(config.study.trials, room)
     study.set_user_attr(MOST_TRIALS, wanted if wanted < config.study.trials else None)
     kept = wanted - begun
-    surplus = sorted(waiting, key=lambda trial: trial.user_attrs[SLOT])[kept:]
+    surplus = sorted(waiting, key=_slot)[kept:]
     # A kill in the middle of this leaves waiting trials that are marked, but not ended.
     marked = [t for t in trials if t.state == TrialState.WAITING and t not in waiting]
     for trial in (*marked, *surplus):
         _interrupt(study, trial, "taken back: study.trials was lowered")
-    held = {trial.user_attrs[SLOT] for trial in counted}
+    held = {_slot(trial) for trial in counted}
     missing = islice((slot for slot in count() if slot not in held), max(0, wanted - len(counted)))
     ranks = list(islice(_grid(config, space, first), max(0, wanted - len(first))))
     for slot in missing:
@@ -169,6 +169,7 @@ def claim(
             for each other for long.
 
     Raises:
+        InputError: If a trial is in no slot.
         LockLostError: If the storage takes the lock away again and again.
     """
     return _LOCKED(_claim, study, config, space, worker, on_taken)
@@ -202,6 +203,9 @@ def _claim(
         if taken is not None:
             _repeat(study, taken, STOPPED)
         raise
+    except UpdateFinishedTrialError:
+        # Another had lost the lock as well, and has put back what both had taken.
+        raise LockLostError("the trial was taken by two") from None
 
 
 def _take(study: optuna.Study, trials: Iterable[FrozenTrial], worker: str) -> FrozenTrial | None:
@@ -210,15 +214,15 @@ def _take(study: optuna.Study, trials: Iterable[FrozenTrial], worker: str) -> Fr
     for waiting in trials:
         if waiting.state != TrialState.WAITING or _is_interrupted(waiting):
             continue
-        # Before it runs: a running trial without a worker would be nobody's.
-        storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
         try:
+            # Before it runs: a running trial without a worker would be nobody's.
+            storage.set_trial_user_attr(waiting._trial_id, WORKER, worker)
             taken = storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
         except UpdateFinishedTrialError:
             continue
         found = storage.get_trial(waiting._trial_id)
         # Where the answer was lost, the worker says whose it is: nobody else holds the lock.
-        if taken or (found.state, found.user_attrs[WORKER]) == (TrialState.RUNNING, worker):
+        if taken or (found.state, found.user_attrs.get(WORKER)) == (TrialState.RUNNING, worker):
             return found
     return None
 
@@ -233,7 +237,7 @@ def _without_surplus(study: optuna.Study) -> list[FrozenTrial]:
     by_slot: dict[int, list[FrozenTrial]] = {}
     for trial in trials:
         if not _is_interrupted(trial):
-            by_slot.setdefault(trial.user_attrs[SLOT], []).append(trial)
+            by_slot.setdefault(_slot(trial), []).append(trial)
     surplus = [
         trial
         for together in by_slot.values()
@@ -260,8 +264,23 @@ def _stands_for(other: FrozenTrial, trial: FrozenTrial) -> bool:
     return not (repeated and other.state == TrialState.RUNNING)
 
 
+def _slot(trial: FrozenTrial) -> int:
+    """The slot of a trial; others than this program may have enqueued it, or changed it.
+
+    Raises:
+        InputError: If it has none.
+    """
+    slot = trial.user_attrs.get(SLOT)
+    if type(slot) is not int or slot < 0:
+        raise InputError(
+            f"attribute {SLOT} of trial {trial.number} in the storage: found {shown(slot)}; "
+            "allowed: a whole number, as `run` gives to the trials that it enqueues"
+        )
+    return slot
+
+
 def _seed(config: StudyConfig, trial: FrozenTrial, purpose: int) -> int:
-    return slot_seed(config.study.seed, trial.user_attrs[SLOT], purpose)
+    return slot_seed(config.study.seed, _slot(trial), purpose)
 
 
 def _settle(
@@ -305,7 +324,7 @@ def _trained(trials: Iterable[FrozenTrial]) -> Trained:
         found = trial.user_attrs
         if ALLOCATION in found and not _is_interrupted(trial):
             # Early studies counted no replicates; their trainings count all the same.
-            replicate = found.get(REPLICATE, -1 - found[SLOT])
+            replicate = found.get(REPLICATE, -1 - _slot(trial))
             trained.setdefault(Allocation.parse(found[ALLOCATION]), set()).add(replicate)
     return trained
 
@@ -344,7 +363,7 @@ def _died_before(other: FrozenTrial, trial: FrozenTrial) -> bool:
     """Whether `other` is an earlier attempt at the slot of `trial`, not stopped on purpose."""
     return (
         other.number != trial.number
-        and other.user_attrs[SLOT] == trial.user_attrs[SLOT]
+        and _slot(other) == _slot(trial)
         # One that was taken back while it waited has never begun.
         and other.datetime_start is not None
         and other.user_attrs.get(REASON) != STOPPED

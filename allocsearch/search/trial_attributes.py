@@ -71,6 +71,7 @@ class TrialAttributes(BaseModel):
     warm_start: _Text | None = None
     rungs: Annotated[tuple[RungAttribute, ...], BeforeValidator(_listed)] = ()
     interrupted: bool = False
+    slot: _Whole | None = None
 
 
 def checked_attributes(number: int, attributes: Mapping[str, Any]) -> TrialAttributes:

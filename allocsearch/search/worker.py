@@ -44,7 +44,7 @@ from allocsearch.search.storage import (
     trial_folder,
 )
 from allocsearch.search.storages.claim_lock import claim_lock
-from allocsearch.search.storages.errors import ArtifactStoreLostError
+from allocsearch.search.storages.errors import FilesLostError, RunFolderLostError
 from allocsearch.search.storages.heartbeat import beating
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
@@ -56,6 +56,8 @@ logger = logging.getLogger(__name__)
 _REPORT_EVERY = 1.0
 # Folder of the trainings that are going on, by allocation and seed: attempts have other numbers.
 CHECKPOINTS = "checkpoints"
+# Of a trial whose worker was taken for dead, or that two took where a lock was lost.
+_TAKEN = "was put back by another process; whoever has it now trains it"
 # Exit code of a worker that can keep no files: another one could not either.
 STORE_LOST = 3
 
@@ -82,7 +84,8 @@ def work(
             work ends.
 
     Raises:
-        ArtifactStoreLostError: If the artifact store fails; the trial at hand is put back.
+        FilesLostError: If the run folder cannot be written to, or the artifact store fails; the
+            trial at hand is put back.
     """
     space = build_space(config.search_space)
     identity = own_identity()
@@ -91,13 +94,18 @@ def work(
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
         while (trial := claim(study, config, space, identity, held.append)) is not None:
-            yield trial, space.suggest(trial)
+            try:
+                allocation = space.suggest(trial)
+            except UpdateFinishedTrialError:
+                logger.warning("trial %d %s", trial.number, _TAKEN)
+                continue
+            yield trial, allocation
 
     with beating(storage_of(study), held, config.study.heartbeat):
         while trials := list(islice(proposed(), trainer.together)):
             try:
                 run_trials(trials, study, config, folder, trainer, check, keep)
-            except (StoppedError, ArtifactStoreLostError) as error:
+            except (StoppedError, FilesLostError) as error:
                 requeue(study, config, lambda worker: worker == identity, STOPPED)
                 if isinstance(error, StoppedError):
                     return
@@ -148,10 +156,18 @@ def run_trials(
     reporters = [_progress_reporter(trial) for trial, _ in trials]
 
     def at_rung(index: int, rung: float, metrics: Mapping[str, float]) -> None:
-        _judge(study, trials[index][0], config, rung, metrics)
+        try:
+            _judge(study, trials[index][0], config, rung, metrics)
+        except UpdateFinishedTrialError:
+            raise PrunedError(_TAKEN) from None
 
     def report(index: int, progress: Mapping[str, float]) -> None:
-        reporters[index](progress)
+        try:
+            reporters[index](progress)
+        except UpdateFinishedTrialError:
+            # The others of a population go on.
+            if len(trials) == 1:
+                raise
 
     left = [trial for trial, _ in trials]
     try:
@@ -166,7 +182,14 @@ def run_trials(
             else:
                 _record_end(study, trial, str(result))
             left.remove(trial)
-    except ArtifactStoreLostError:
+    except UpdateFinishedTrialError:
+        # Whoever trains it now has the same checkpoint.
+        logger.warning("trial %d %s", trials[0][0].number, _TAKEN)
+        return
+    except OSError as error:
+        # No fault of the trainings either; what a function of the user raises is another error.
+        raise RunFolderLostError(f"{error.filename or folder}: {error.strerror}") from error
+    except FilesLostError:
         # A wish to stop is obeyed before the store is back.
         check()
         raise
@@ -248,7 +271,7 @@ def _record_end(
     try:
         end_trial(study, frozen, " ".join(reason.split()), state)
     except UpdateFinishedTrialError:
-        logger.warning("trial %d was ended by another process", trial.number)
+        logger.warning("trial %d %s", trial.number, _TAKEN)
 
 
 def _record_result(
@@ -268,7 +291,7 @@ def _record_result(
         study.tell(trial, values)
     except UpdateFinishedTrialError:
         # Another process took this worker for dead and put the trial back.
-        logger.warning("trial %d was ended by another process", trial.number)
+        logger.warning("trial %d %s", trial.number, _TAKEN)
 
 
 def main(config: StudyConfig, folder: Path, log: Path) -> None:
@@ -293,14 +316,15 @@ def main(config: StudyConfig, folder: Path, log: Path) -> None:
             raise StoppedError
 
     try:
-        study = open_study(config, folder, opening=PATIENCE)
+        patience = replace(PATIENCE, give_up=stop.is_set)
+        study = open_study(config, folder, opening=patience, using=patience)
         trainer = build_trainer(config)
         with claim_lock(study):
             check_data(study, trainer.fingerprint)
         work(study, config, folder, trainer, check)
     except (InputError, StorageError, StorageLostError) as error:
         logger.error("%s", error)
-        sys.exit(STORE_LOST if isinstance(error, ArtifactStoreLostError) else 1)
+        sys.exit(STORE_LOST if isinstance(error, FilesLostError) else 1)
 
 
 def _redirect_output(log: Path) -> None:

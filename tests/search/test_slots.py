@@ -582,6 +582,18 @@ def test_a_lock_that_is_lost_again_and_again_is_an_error(
     assert states(study)["waiting"] == 1
 
 
+@pytest.mark.parametrize("slot", [None, "0", 1.5, True, -1, [0]])
+def test_a_trial_in_no_slot_is_one_line(study: optuna.Study, slot: object) -> None:
+    config = config_of(2)
+    fill_with(study, config)
+    # As anybody can, with Optuna alone.
+    study.enqueue_trial({}, user_attrs={} if slot is None else {SLOT: slot})
+    for call in (claim_for, lambda *_: fill_with(study, config)):
+        with pytest.raises(InputError, match="attribute slot of trial 2 in the storage: found"):
+            call(study, config, "worker")
+    assert [trial.state for trial in study.trials] == [TrialState.WAITING] * 3
+
+
 TestQueue = Queue.TestCase
 TestQueue.settings = settings(
     derandomize=True, deadline=None, max_examples=25, stateful_step_count=25

@@ -58,7 +58,7 @@ def train_waiting(
         if password is not None and not known:
             os.environ[PASSWORD_VARIABLE] = password
         from allocsearch.search.joining import join_once
-        from allocsearch.search.storages.errors import ArtifactStoreLostError
+        from allocsearch.search.storages.errors import FilesLostError
 
         def stopped() -> bool:
             return bool(interrupts)
@@ -68,7 +68,7 @@ def train_waiting(
         try:
             with _logging(Path(runs) / name / LOG_NAME):
                 join_once(name, storage, Path(runs), sharing, stopped)
-        except (InputError, ArtifactStoreLostError) as error:
+        except (InputError, FilesLostError) as error:
             message = f"{socket.gethostname()}: {error}"
             return Refusal(message, isinstance(error, InputError))
         return None

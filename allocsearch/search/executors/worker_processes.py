@@ -57,7 +57,13 @@ class WorkerProcesses:
         text = "" if self._log is None else self._log.read_text(errors="replace")
         mark = f" {process.pid} ERROR "
         said = [line.partition(mark)[2] for line in text.splitlines() if mark in line]
-        return said[-1] if said else f"worker {process.pid} could keep no files"
+        if said:
+            return said[-1]
+        # A disk that is full takes no last words.
+        return (
+            f"{self._log and self._log.parent}: no files can be written there; what has finished "
+            "is kept, and the same command goes on"
+        )
 
     def wait(self, seconds: float) -> None:
         """Wait until one ends, for so long at most."""

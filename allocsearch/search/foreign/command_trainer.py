@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -20,6 +21,8 @@ from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 LOG_NAME = "log.txt"
+# No fault of the program.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 # Seconds between two looks at a running program.
 _POLL = 0.2
@@ -70,6 +73,8 @@ class CommandTrainer:
         except (ProgramError, MetricsError, PrunedError) as error:
             return error
         except OSError as error:
+            if error.errno in _FULL:
+                raise
             return ProgramError(f"{error.filename or 'system'}: {error.strerror or error}")
         return kept_result(task, metrics, " ".join(self._config.trainer.command))
 

@@ -16,6 +16,7 @@ from allocsearch.search.storages.advisory_lock import advisory_lock
 from allocsearch.search.storages.errors import LockLostError
 from allocsearch.search.storages.journal import journal_file, shared_lock
 from allocsearch.search.storages.patience import Patience
+from allocsearch.search.storages.retries import patience_of
 from allocsearch.search.storages.ticket_lock import ticket_lock
 
 _IN_THIS_PROCESS = threading.Lock()
@@ -29,7 +30,7 @@ def claim_lock(study: optuna.Study) -> AbstractContextManager[object]:
     """
     storage = study._storage
     if isinstance(storage, _CachedStorage):
-        return _database_lock(storage._backend, study.study_name)
+        return _database_lock(storage._backend, study.study_name, patience_of(storage))
     if isinstance(storage, JournalStorage):
         return _journal_lock(journal_file(storage))
     if isinstance(storage, InMemoryStorage):
@@ -37,9 +38,11 @@ def claim_lock(study: optuna.Study) -> AbstractContextManager[object]:
     return ticket_lock(storage, study.study_name)
 
 
-def _database_lock(storage: RDBStorage, name: str) -> AbstractContextManager[object]:
+def _database_lock(
+    storage: RDBStorage, name: str, patience: Patience
+) -> AbstractContextManager[object]:
     if storage.engine.dialect.name != "sqlite":
-        return advisory_lock(storage.engine, name, Patience())
+        return advisory_lock(storage.engine, name, patience)
     # SQLite cannot lock the row that Optuna reads before it writes: two would get one trial.
     return FileLock(_beside(Path(storage.engine.url.database or "")))
 

@@ -26,7 +26,17 @@ class StorageLostError(RuntimeError):
         self.cause = cause
 
 
-class ArtifactStoreLostError(StorageLostError):
+class FilesLostError(StorageLostError):
+    """The files of trials cannot be kept."""
+
+
+class RunFolderLostError(FilesLostError):
+    """A run folder cannot be written to, as on a disk that is full."""
+
+    what = "the run folder"
+
+
+class ArtifactStoreLostError(FilesLostError):
     """An artifact store fails for good, or did so for as long as was waited for it."""
 
     what = "the artifact store"

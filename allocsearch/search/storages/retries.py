@@ -12,6 +12,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from allocsearch.search.storages.patience import Patience
 
+_PATIENCE = "_allocsearch_patience"
+
+
+def patience_of(storage: BaseStorage) -> Patience:
+    """The patience that a storage was given."""
+    found = getattr(storage, _PATIENCE, None)
+    return found if isinstance(found, Patience) else Patience()
+
 
 def with_retries(storage: BaseStorage, patience: Patience) -> BaseStorage:
     """The same storage; each of its calls is tried again while its error may pass.
@@ -23,6 +31,7 @@ def with_retries(storage: BaseStorage, patience: Patience) -> BaseStorage:
 
     Once patience ends, its calls raise StorageLostError.
     """
+    setattr(storage, _PATIENCE, patience)
     set_state = storage.set_trial_state_values
     for name in BaseStorage.__abstractmethods__:
         setattr(storage, name, _retried(getattr(storage, name), patience))

@@ -1,0 +1,127 @@
+"""Stops that are nobody's kill: storages and disks that fail, and workers that are suspended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+from quick_study import PATIENCE, Study
+
+from allocsearch.search.records import RETRY_OF
+
+FILLER = "filler"
+GO_ON = "Interrupted; what had finished is kept. The same command goes on."
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder of runs on a disk of its own."""
+    if os.geteuid():
+        pytest.skip("only root mounts a disk")
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def ended(study: Study, process: subprocess.Popen[bytes], code: int) -> str:
+    """The last line of a command that ended so."""
+    assert process.wait(PATIENCE) == code, study.output()
+    assert "Traceback" not in study.output()
+    return (study.home / "output.txt").read_text().splitlines()[-1]
+
+
+def go_on(study: Study) -> None:
+    """The same command ends the study."""
+    with study.command("run", study.file.name) as process:
+        ended(study, process, 0)
+
+
+def test_an_interruption_while_the_database_is_away(postgres, wait_for, tmp_path: Path) -> None:
+    url = postgres.database()._replace(password=None).render_as_string()
+    study = Study(tmp_path, url, trials=8, workers=2, epochs=4)
+    with study.command("run", study.file.name) as process:
+        study.at({2: postgres.stop})
+        wait_for(lambda: "the storage fails" in (tmp_path / "output.txt").read_text())
+        os.killpg(process.pid, signal.SIGINT)
+        assert ended(study, process, 130) == GO_ON
+    postgres.start()
+    go_on(study)
+    study.check_ended(deaths=2)
+
+
+def test_a_worker_that_is_suspended_for_longer_than_it_may_be_silent(
+    wait_for, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    study = Study(tmp_path, url, trials=4, workers=2, epochs=20, heartbeat=0.3)
+    study.begin()
+    with study.command("worker", "chaos", "--storage", url) as slow:
+        study.at({1: lambda: slow.send_signal(signal.SIGSTOP)})
+        with study.command("worker", "chaos", "--storage", url) as other:
+            # The other one ends all trials, that of the suspended one as well.
+            assert other.wait(PATIENCE) == 0, study.output()
+        done = study.trials()
+        slow.send_signal(signal.SIGCONT)
+        assert slow.wait(PATIENCE) == 0, study.output()
+    # It comes too late, and says so.
+    assert study.trials() == done
+    assert "was put back by another process" in study.output()
+    assert [t.state for t in done if RETRY_OF in t.user_attrs] == [TrialState.COMPLETE]
+    study.check_ended(deaths=1)
+
+
+def fill(disk: Path) -> None:
+    with (disk / FILLER).open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(512))
+
+
+def test_a_disk_that_is_full_for_a_while(disk: Path, tmp_path: Path) -> None:
+    study = Study(tmp_path, f"sqlite:///{tmp_path}/elsewhere.db", trials=8, workers=2, epochs=4)
+    with study.command("run", study.file.name) as process:
+        study.at({2: lambda: fill(disk)})
+        last = ended(study, process, 1)
+    assert "what has finished is kept, and the same command goes on" in last
+    assert last.startswith("runs/chaos: no files can be written there; ")
+    (disk / FILLER).unlink()
+    go_on(study)
+    study.check_ended(deaths=8)
+
+
+def test_a_disk_with_the_database_on_it_that_is_full_and_then_read_only(
+    disk: Path, tmp_path: Path
+) -> None:
+    study = Study(tmp_path, None, trials=8, workers=2, epochs=4)
+    with study.command("run", study.file.name) as process:
+        study.at({2: lambda: fill(disk)})
+        os.killpg(process.pid, signal.SIGINT)
+        assert ended(study, process, 130) == GO_ON
+    (disk / FILLER).unlink()
+    subprocess.run(["mount", "--bind", "-o", "ro", disk, disk], check=True)
+    with study.command("run", study.file.name) as process:
+        assert ended(study, process, 1) == f"{disk}/chaos/.lock: Read-only file system"
+    subprocess.run(["umount", disk], check=True)
+    go_on(study)
+    study.check_ended(deaths=8)
+
+
+def test_a_run_folder_that_is_removed(tmp_path: Path) -> None:
+    study = Study(tmp_path, f"sqlite:///{tmp_path}/elsewhere.db", trials=8, workers=2, epochs=4)
+    with study.command("run", study.file.name) as process:
+        study.at({2: lambda: study.run_folder.rename(tmp_path / "elsewhere")})
+        last = ended(study, process, 1)
+    assert "removed while the study ran" in last
+    shutil.rmtree(study.run_folder, ignore_errors=True)
+    go_on(study)
+    study.check_ended(deaths=8)
