@@ -148,7 +148,7 @@ def test_a_host_is_cut_off_in_the_middle_of_a_trial(
             "sampler": "random",
             "trials": 4,
             "storage": url,
-            "heartbeat": 0.5,
+            "heartbeat": 1.5,
         },
         "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
         "trainer": {"kind": "callable", "function": "own:train"},
