@@ -189,7 +189,9 @@ def test_a_host_is_cut_off_in_the_middle_of_a_trial(
         second.switch("up")
         _, err = worker.communicate(timeout=240)
         assert worker.returncode == 0
-        assert err.splitlines()[-1] == f"trial {lost.number} was ended by another process"
+        assert err.splitlines()[-1] == (
+            f"trial {lost.number} was put back by another process; whoever has it now trains it"
+        )
         assert known(opened) == before
     finally:
         for process in started:
