@@ -83,11 +83,8 @@ def test_mistake_in_a_study(mistake, study, tmp_path, main_here):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    "mistake", ["misspelt key", "budget below the floors", "unknown data set", "negative epochs"]
-)
-def test_mistake_in_a_study_through_the_real_command(mistake, study, tmp_path, command):
-    arguments, parts = MISTAKES[mistake]
+def test_mistake_in_a_study_through_the_real_command(study, tmp_path, command):
+    arguments, parts = MISTAKES["misspelt key"]
     ended = command("run", "study.toml", *arguments, cwd=tmp_path)
     _check_one_line(ended, "study.toml", *parts)
     assert not (tmp_path / "runs").exists()
@@ -100,11 +97,11 @@ def test_missing_data_through_the_real_command(study, tmp_path, command):
 
 
 @pytest.mark.parametrize("name", ["absent.toml", "folder.toml", "garbage.toml", "garbage.yaml"])
-def test_study_file_that_cannot_be_read(name, tmp_path, command):
+def test_study_file_that_cannot_be_read(name, tmp_path, main_here):
     (tmp_path / "folder.toml").mkdir()
     for ending in ("toml", "yaml"):
         (tmp_path / f"garbage.{ending}").write_bytes(bytes(range(256)) * 3)
-    ended = command("run", name, cwd=tmp_path)
+    ended = main_here("run", tmp_path / name, "--runs", tmp_path / "runs")
     _check_one_line(ended, name)
     assert not (tmp_path / "runs").exists()
 
@@ -124,11 +121,13 @@ def _state(folder):
     return {p.relative_to(folder): p.read_bytes() for p in files}
 
 
-def test_run_folder_of_a_different_study(finished_run, tmp_path, command, write_study):
+def test_run_folder_of_a_different_study(finished_run, tmp_path, main_here, write_study):
     shutil.copytree(finished_run.folder, tmp_path / "runs" / "quickstart")
     before = _state(tmp_path / "runs")
-    write_study(tmp_path / "other.toml", study={"name": "quickstart"}, training={"epochs": 4})
-    ended = command("run", "other.toml", cwd=tmp_path)
+    study = write_study(
+        tmp_path / "other.toml", study={"name": "quickstart"}, training={"epochs": 4}
+    )
+    ended = main_here("run", study, "--runs", tmp_path / "runs")
     _check_one_line(ended, "runs/quickstart", "training.epochs = 3, not 4")
     assert _state(tmp_path / "runs") == before
 
@@ -206,7 +205,7 @@ def test_broken_database_through_the_real_command(finished_run, tmp_path, comman
     _check_one_line(command("status", "run", cwd=tmp_path), "run", "storage cannot be opened")
 
 
-def test_export_that_cannot_be_trained(finished_run, tmp_path, main_here, command):
+def test_export_that_cannot_be_trained(finished_run, tmp_path, main_here):
     (tmp_path / "garbage.toml").write_bytes(bytes(range(256)))
     (tmp_path / "folder.toml").mkdir()
     (tmp_path / "list.json").write_text("[1]")
@@ -214,7 +213,6 @@ def test_export_that_cannot_be_trained(finished_run, tmp_path, main_here, comman
     for name in ("absent.toml", "garbage.toml", "folder.toml", "list.json", "plain"):
         _check_one_line(main_here("train", tmp_path / name), name)
     _check_one_line(main_here("train", finished_run.study), "study", "unknown key")
-    _check_one_line(command("train", "garbage.toml", cwd=tmp_path), "garbage.toml")
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "folder.toml",
         "garbage.toml",

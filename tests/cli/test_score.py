@@ -104,9 +104,9 @@ def test_a_folder_of_images(folder, detector, main_here, here):
     assert [row["file"] for row in rows(here / "u.csv")] == sorted([*names, "2/large.png"])
 
 
-def test_the_terminal_gets_the_table_alone(folder, detector, command, tmp_path):
-    np.save(tmp_path / "x.npy", DIGITS[:5])
-    ended = command("score", folder, "--data", "x.npy", "--out", "-", cwd=tmp_path)
+def test_the_terminal_gets_the_table_alone(folder, detector, main_here, here):
+    np.save("x.npy", DIGITS[:5])
+    ended = main_here("score", folder, "--data", "x.npy", "--out", "-")
     assert ended.code == 0
     check(list(csv.DictReader(ended.out.splitlines())), detector, DIGITS[:5], range(5))
     assert ended.err.startswith("5 examples, ")

@@ -67,9 +67,9 @@ def test_a_file_in_the_place_of_the_folder(main_here, here, write_study):
     assert "out: not a folder" in ended.err
 
 
-def test_a_run_begins_where_the_prediction_says(command, here, write_study):
+def test_a_run_begins_where_the_prediction_says(main_here, here, write_study):
     write_study(here / "a.toml", study={"warm_start": "theory", "trials": 3, "name": "warm"})
-    ended = command("run", "a.toml", "--workers", "1", cwd=here)
+    ended = main_here("run", "a.toml", "--workers", "1")
     assert ended.code == 0, ended.err
     record = read_run(here / "runs" / "warm")
     prediction = read_prediction(record.folder)
@@ -84,5 +84,5 @@ def test_a_run_begins_where_the_prediction_says(command, here, write_study):
     page = (record.folder / "report.html").read_text()
     assert "predicted knee" in page
     assert "predicted from the data alone" in page
-    status = command("status", "runs/warm", cwd=here)
+    status = main_here("status", "runs/warm")
     assert "predicted " in status.out

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,28 @@ from allocsearch.search.storage import open_study
 from allocsearch.spaces import build_space
 
 COMMAND = Path(sys.executable).with_name("allocsearch")
+# Each training waits, in sight of the study, until it may end.
+TRAINER = """
+import time
+from pathlib import Path
+
+def train(allocation, config, seed, report):
+    while not Path(__file__).with_name("go").exists():
+        report(progress=0.5)
+        time.sleep(0.02)
+    return {"loss": float(seed)}
+"""
 
 
 @pytest.fixture
 def begun(tmp_path, write_study):
     """A study in a database that nobody works on, its config, its folder and its URL."""
 
-    def begin(**study):
+    def begin(trainer=None, **study):
         url = f"sqlite:///{tmp_path}/shared.db"
         sections = {"study": {"storage": url, "heartbeat": 0.4, **study}}
+        if trainer is not None:
+            sections["trainer"] = {"kind": "callable", "function": trainer}
         config = load(write_study(tmp_path / "tiny.toml", **sections))
         folder = tmp_path / "runs" / "tiny"
         folder.mkdir(parents=True)
@@ -39,12 +51,22 @@ def begun(tmp_path, write_study):
     return begin
 
 
+@pytest.fixture
+def gated(tmp_path, monkeypatch):
+    """The sections of a study whose trainings take no time, once the file `go` is there."""
+    (tmp_path / "own.py").write_text(TRAINER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    return {"objectives": ["min:loss"], "sampler": "random"}
+
+
 def states(record):
     return sorted(trial.state for trial in record.trials)
 
 
-def test_workers_in_other_folders_end_the_study_together(begun, tmp_path, command):
-    study, config, folder, url = begun(trials=6)
+def test_workers_in_other_folders_end_the_study_together(
+    begun, gated, tmp_path, main_here, wait_for
+):
+    study, config, folder, url = begun("own:train", trials=6, **gated)
     homes = [tmp_path / name for name in ("one", "two")]
     for home in homes:
         home.mkdir()
@@ -59,6 +81,9 @@ def test_workers_in_other_folders_end_the_study_together(begun, tmp_path, comman
         )
         for home in homes
     ]
+    # Each has one in hand.
+    wait_for(lambda: states(read_study(study, config, folder)).count("running") == 2)
+    (tmp_path / "go").touch()
     ended = [(worker.communicate(timeout=300), worker.returncode) for worker in workers]
     for (out, err), code in ended:
         assert (code, err) == (0, "")
@@ -71,15 +96,19 @@ def test_workers_in_other_folders_end_the_study_together(begun, tmp_path, comman
         path.parent.name for home in homes for path in home.glob("runs/tiny/trials/*/metrics.json")
     ]
     assert sorted(written) == [*"012345"]
-    shown = command("status", "runs/tiny", cwd=homes[0])
+    assert all([*home.glob("runs/tiny/trials/*/metrics.json")] for home in homes)
+    shown = main_here("status", homes[0] / "runs" / "tiny")
     assert shown.code == 0
     assert "6 of 6 trials" in shown.out
 
 
-def test_what_a_silent_worker_of_another_machine_had_is_trained_again(begun, tmp_path, command):
+def test_what_a_silent_worker_of_another_machine_had_is_trained_again(
+    begun, tmp_path, main_here, monkeypatch
+):
     study, config, folder, url = begun(trials=3)
     lost = claim(study, config, build_space(config.search_space), "elsewhere.example:1:2.00")
-    ended = command("worker", "tiny", "--storage", url, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ended = main_here("worker", "tiny", "--storage", url)
     assert (ended.code, ended.err) == (0, "")
     record = read_study(study, config, folder)
     assert states(record) == ["complete"] * 3 + ["interrupted"]
@@ -89,8 +118,8 @@ def test_what_a_silent_worker_of_another_machine_had_is_trained_again(begun, tmp
     assert (again.allocation, again.seed) == (interrupted.allocation, interrupted.seed)
 
 
-def test_a_worker_that_is_stopped_puts_its_trial_back(begun, tmp_path):
-    study, config, folder, url = begun(trials=3)
+def test_a_worker_that_is_stopped_puts_its_trial_back(begun, gated, tmp_path, wait_for):
+    study, config, folder, url = begun("own:train", trials=3, **gated)
     with subprocess.Popen(
         [COMMAND, "worker", "tiny", "--storage", url],
         cwd=tmp_path,
@@ -98,16 +127,15 @@ def test_a_worker_that_is_stopped_puts_its_trial_back(begun, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as worker:
-        while not any(trial.progress for trial in read_study(study, config, folder).trials):
-            assert worker.poll() is None
-            time.sleep(0.01)
+        wait_for(lambda: any(t.progress for t in read_study(study, config, folder).trials))
+        assert worker.poll() is None
         worker.send_signal(signal.SIGTERM)
         _, err = worker.communicate(timeout=300)
     assert worker.returncode == 130
     assert err == "Interrupted; what had finished is kept. The same command goes on.\n"
     record = read_study(study, config, folder)
     assert "running" not in states(record)
-    assert states(record).count("waiting") + states(record).count("complete") == 3
+    assert states(record) == ["interrupted", *["waiting"] * 3]
 
 
 def test_other_data_is_refused_before_anything_is_written(begun, tmp_path, main_here, monkeypatch):

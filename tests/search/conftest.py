@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +15,6 @@ import psutil
 import psycopg
 import pytest
 from sqlalchemy.engine import URL
-
-_PATIENCE = 60.0
 
 USER = "ann"
 PASSWORD = "s3cr3t-{p}%40@:/word"
@@ -27,19 +24,6 @@ import sys
 from optuna.storages import get_storage, run_grpc_proxy_server
 run_grpc_proxy_server(get_storage(sys.argv[1]), host="localhost", port=int(sys.argv[2]))
 """
-
-
-@pytest.fixture
-def wait_for() -> Callable[[Callable[[], object]], None]:
-    """Wait for a condition that comes true, however slow the machine."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-    return wait
 
 
 @pytest.fixture
