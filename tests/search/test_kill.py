@@ -26,6 +26,23 @@ from allocsearch.spaces import build_space
 
 COMMAND = Path(sys.executable).with_name("allocsearch")
 PATIENCE = 240.0
+# Each training takes one of the leaves that the test gives, and waits until there is one.
+TRAINER = """
+import time
+from pathlib import Path
+
+def train(allocation, config, seed, report):
+    leaves = Path(__file__).with_name("leaves")
+    while True:
+        report(progress=0.5)
+        for leaf in leaves.iterdir():
+            try:
+                leaf.unlink()
+            except FileNotFoundError:
+                continue
+            return {"loss": float(seed)}
+        time.sleep(0.01)
+"""
 
 
 @contextmanager
@@ -195,16 +212,26 @@ def uninterrupted(config, folder):
     return allocations
 
 
-def test_interrupted_and_bereft_of_its_parent(tmp_path, write_study):
+def test_interrupted_and_bereft_of_its_parent(tmp_path, write_study, monkeypatch):
     trials = 6
     study = write_study(
         tmp_path / "tiny.toml",
-        study={"trials": trials, "sampler": "random", "retries": 0},
-        training={"epochs": 25},
+        study={"trials": trials, "sampler": "random", "retries": 0, "objectives": ["min:loss"]},
+        trainer={"kind": "callable", "function": "own:train"},
     )
+    (tmp_path / "own.py").write_text(TRAINER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    leaves = tmp_path / "leaves"
+    leaves.mkdir()
+
+    def give(*names):
+        for name in names:
+            (leaves / str(name)).touch()
+
+    give("first")
     folder = tmp_path / "runs" / "tiny"
     with started(study) as process:
-        wait_until(lambda: complete(folder) >= 1, process)
+        wait_until(lambda: complete(folder) == 1, process)
         running_worker(folder)
         # Ctrl-C reaches the whole group.
         os.killpg(process.pid, signal.SIGINT)
@@ -214,8 +241,9 @@ def test_interrupted_and_bereft_of_its_parent(tmp_path, write_study):
     assert last == "Interrupted; what had finished is kept. The same command goes on."
     assert "RUNNING" not in states(folder)
     kept = finished(folder)
+    give("second")
     with started(study) as process:
-        wait_until(lambda: complete(folder) > len(kept), process)
+        wait_until(lambda: complete(folder) == 2, process)
         running_worker(folder)
         # Without the process that started them, workers put their trials back and end.
         process.kill()
@@ -223,6 +251,7 @@ def test_interrupted_and_bereft_of_its_parent(tmp_path, write_study):
     assert "RUNNING" not in states(folder)
     assert kept.items() <= finished(folder).items()
     kept = finished(folder)
+    give(*range(trials))
     with started(study) as process:
         assert process.wait(PATIENCE) == 0
     assert kept.items() <= finished(folder).items()

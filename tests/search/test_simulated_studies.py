@@ -1,4 +1,4 @@
-"""A thousand studies from claim to end, by trainers that take no time."""
+"""Hundreds of studies from claim to end, by trainers that take no time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 from allocsearch.search.worker import work
 from allocsearch.spaces import build_space
 
-STUDIES = 1000
+STUDIES = 300
 # The last one is slow: a tenth of the others' share.
 SAMPLERS = ["random", "tpe", "nsga2", "nsga3", "qmc", "grid"]
 
@@ -49,7 +49,8 @@ def study_of(source: random.Random, sampler: str) -> StudyConfig:
     kind = source.choice(["simplex", "simplex", "ratio"]) if step == 1 else "simplex"
     space = {"kind": kind, "budget": budget, "layers": layers, "step": step, "min_dim": step}
     if kind == "ratio":
-        space = {"kind": kind, "budget": budget + 4, "layers": layers}
+        # Few spaces: to find what each one reaches takes a second.
+        space = {"kind": kind, "budget": 6 + layers, "layers": layers}
     return StudyConfig.model_validate(
         {
             "study": {
@@ -83,9 +84,7 @@ def test_no_allocation_is_trained_twice_unless_asked_for(tmp_path: Path) -> None
         given = [trial.allocation for trial in record.trials]
         counts = Counter(given)
         assert all(allocation.budget == config.search_space.budget for allocation in given)
-        assert all(
-            allocation in {*map(space.__getitem__, range(space.size))} for allocation in counts
-        )
+        assert counts.keys() <= {*map(space.__getitem__, range(space.size))}
         assert max(counts.values()) <= config.study.replicates
         # The replicates of an allocation are numbered, and no two have a seed in common.
         assert len({(trial.allocation, trial.seed) for trial in record.trials}) == len(given)
