@@ -15,8 +15,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from allocsearch.config import load
 from allocsearch.search.evaluations import read_evaluation, read_openings
+from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.records import read_run
+from allocsearch.search.run import prepare
+from allocsearch.search.slots import fill
+from allocsearch.search.storage import open_study
+from allocsearch.search.worker import work
+from allocsearch.spaces import build_space
 
 COMMAND = Path(sys.executable).with_name("allocsearch")
 PATIENCE = 120.0
@@ -27,14 +34,17 @@ TEST_SETS = [
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory, command, write_study):
-    """The folder of a tiny study with test sets that the real command has run."""
+def searched(tmp_path_factory, write_study):
+    """The folder of a tiny study with test sets that has been run, in this process."""
     folder = tmp_path_factory.mktemp("searched")
     data = {"ood_test": TEST_SETS, "test_size": 64}
     study = write_study(folder / "tiny.toml", data=data, evaluation={"score": "llr_1"})
-    ended = command("run", study.name, cwd=folder)
-    assert ended.code == 0, ended.err
-    return folder / "runs" / "tiny"
+    run = folder / "runs" / "tiny"
+    config = prepare(load(study), run)
+    opened = open_study(config, run, create=True)
+    fill(opened, config, build_space(config.search_space))
+    work(opened, config, run, HVAETrainer(config))
+    return run
 
 
 @pytest.fixture
