@@ -12,6 +12,7 @@ from multiprocessing.synchronize import Event
 from typing import TypeVar
 
 from allocsearch.search.processes import process_context
+from allocsearch.search.trainers import HVAE_MODULES
 from allocsearch.search.worker import StoppedError
 
 Job = TypeVar("Job")
@@ -42,7 +43,7 @@ def run_jobs(
             function(job, lambda: None)
             yield job
         return
-    context = process_context(function.__module__)
+    context = process_context(function.__module__, *HVAE_MODULES)
     stop = context.Event()
     executor = ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_begin, initargs=(stop,)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from allocsearch.config import StudyConfig
 from allocsearch.search.trainer import Trainer
 
-_HVAE = "allocsearch.search.hvae_trainer"
+# The first step of an optimiser would import the latter, for two seconds.
+HVAE_MODULES = ("allocsearch.search.hvae_trainer", "torch._dynamo")
 
 
 def trainer_modules(config: StudyConfig) -> tuple[str, ...]:
     """The modules that take long to import and that the trainer of a study needs."""
-    return () if config.trainer.foreign else (_HVAE,)
+    return () if config.trainer.foreign else HVAE_MODULES
 
 
 def build_trainer(config: StudyConfig, wanted: Sequence[str] | None = None) -> Trainer:

@@ -30,7 +30,7 @@ raise SystemExit(process.exitcode)
 @pytest.mark.parametrize(
     ("trainer", "expected"),
     [
-        ({"kind": "hvae"}, ["allocsearch.search.hvae_trainer"]),
+        ({"kind": "hvae"}, ["allocsearch.search.hvae_trainer", "torch._dynamo"]),
         ({"kind": "callable", "function": "own:train"}, []),
     ],
 )
