@@ -11,6 +11,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage
 
+from allocsearch.config import printable
 from allocsearch.search.artifacts.links import StoredFile, is_file_name
 from allocsearch.search.artifacts.opening import PatientStore
 
@@ -71,4 +72,6 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
         if is_file_name(name):
             yield path, name
         else:
-            logger.warning("%s: not uploaded: its name cannot be that of a file elsewhere", path)
+            # Not every log can be written with the bytes of such a name.
+            where = printable(str(path))
+            logger.warning("%s: not uploaded: its name cannot be that of a file elsewhere", where)

@@ -205,3 +205,4 @@ def test_names_that_others_could_not_have_stay_where_they_are(begin, tmp_path, c
     names = [file.filename for file in stored_files(0, study.trials[0].system_attrs)]
     assert names == WRITTEN
     assert caplog.text.count("not uploaded: its name cannot be that of a file elsewhere") == 3
+    assert r"/e\udcff: not" in caplog.text
