@@ -103,6 +103,7 @@ def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Reco
         )
         for i, metric in enumerate(objective.metric for objective in objectives)
     )
+    beside = _baselines(record, front, chosen)
     return Recommendation(
         trial=chosen.trial,
         allocation=chosen.allocation,
@@ -111,8 +112,8 @@ def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Reco
         else _replicated_reason(front, objectives, chosen),
         standings=standings,
         labels=tuple(metric_label(objective.metric) for objective in objectives),
-        comparisons=tuple(_comparisons(record, front, chosen)),
-        untrained=_untrained(record, front, chosen),
+        comparisons=tuple(_comparisons(record, front, chosen, beside)),
+        untrained=_untrained(beside),
         members=len(members),
         command=export_command(record),
         score=score_choice(record, chosen.trial),
@@ -120,50 +121,48 @@ def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Reco
 
 
 def _comparisons(
-    record: StudyRecord, front: StudyFront, chosen: Candidate
+    record: StudyRecord,
+    front: StudyFront,
+    chosen: Candidate,
+    beside: Sequence[tuple[str, Allocation, Candidate | None]],
 ) -> Iterator[Comparison]:
     objectives = record.config.study.parsed_objectives
-    beside = [member for member in front.members if member is not chosen]
-    if beside:
-        yield _comparison("runner-up", front, chosen, knee(beside, objectives), objectives)
-    for role, _, trained in _baselines(record, front, chosen):
+    others = [member for member in front.members if member is not chosen]
+    if others:
+        yield _comparison("runner-up", front, chosen, knee(others, objectives), objectives)
+    for role, _, trained in beside:
         if trained is not None and trained is not chosen:
             yield _comparison(role, front, chosen, trained, objectives)
 
 
-def _untrained(record: StudyRecord, front: StudyFront, chosen: Candidate) -> str | None:
-    names = [
-        f"the {role} {allocation}"
-        for role, allocation, trained in _baselines(record, front, chosen)
-        if trained is None
-    ]
+def _untrained(beside: Sequence[tuple[str, Allocation, Candidate | None]]) -> str | None:
+    names = [f"the {role} {allocation}" for role, allocation, trained in beside if trained is None]
     return f"Not trained in this study: {', '.join(names)}." if names else None
 
 
 def _baselines(
     record: StudyRecord, front: StudyFront, chosen: Candidate
-) -> Iterator[tuple[str, Allocation, Candidate | None]]:
-    """Each baseline and how it was trained; one in another order is as uniform."""
+) -> list[tuple[str, Allocation, Candidate | None]]:
+    """Each baseline and how it was trained, if it was."""
     if chosen.allocation is None:
-        return
-    for role, allocation in baselines(chosen.allocation, record.config.search_space):
-        uniform = role == UNIFORM
-        yield (
-            role,
-            allocation,
-            next(
-                (
-                    candidate
-                    for candidate in front.candidates
-                    if (found := candidate.allocation)
-                    and (
-                        found == allocation
-                        or (uniform and sorted(found.dims) == sorted(allocation.dims))
-                    )
-                ),
-                None,
-            ),
-        )
+        return []
+    return [
+        (role, allocation, _trained(front, allocation, in_any_order=role == UNIFORM))
+        for role, allocation in baselines(chosen.allocation, record.config.search_space)
+    ]
+
+
+def _trained(front: StudyFront, allocation: Allocation, *, in_any_order: bool) -> Candidate | None:
+    """The first candidate with these dims; as uniform is one that has them in another order."""
+
+    def form(dims: Sequence[int]) -> Sequence[int]:
+        return sorted(dims) if in_any_order else dims
+
+    for candidate in front.candidates:
+        found = candidate.allocation
+        if found is not None and form(found.dims) == form(allocation.dims):
+            return candidate
+    return None
 
 
 def _comparison(
