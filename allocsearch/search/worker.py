@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig
+from allocsearch.search.executors.executor import LOG_FORMAT
 from allocsearch.search.identity import own_identity
 from allocsearch.search.published import check_data
 from allocsearch.search.records import (
@@ -333,7 +334,5 @@ def _redirect_output(log: Path) -> None:
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
     os.close(descriptor)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(process)d %(levelname)s %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -9,6 +9,8 @@ from allocsearch.config import StudyConfig
 
 # File of the run folder for what workers have to say.
 LOG_NAME = "workers.log"
+# Of its lines; the supervision looks for the errors of a process.
+LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(message)s"
 
 
 class WorkerError(RuntimeError):

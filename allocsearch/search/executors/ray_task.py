@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allocsearch.config import PASSWORD_FILE_VARIABLE, PASSWORD_VARIABLE, InputError
-from allocsearch.search.executors.executor import LOG_NAME
+from allocsearch.search.executors.executor import LOG_FORMAT, LOG_NAME
 from allocsearch.search.interruptions import interruptions
 
 
@@ -79,8 +79,7 @@ def _logging(log: Path) -> Iterator[None]:
     """Append warnings and errors to the log of the run folder on this node."""
     handler = logging.FileHandler(log, delay=True)
     handler.setLevel(logging.WARNING)
-    form = "%(asctime)s %(process)d %(levelname)s %(message)s"
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root = logging.getLogger()
     root.addHandler(handler)
     try:
