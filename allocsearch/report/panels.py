@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
@@ -19,8 +17,9 @@ from allocsearch.report.figures import (
     pareto_3d,
     pareto_pair,
 )
-from allocsearch.report.front import StudyFront, comparable, knee, study_front
+from allocsearch.report.front import StudyFront, comparable, study_front
 from allocsearch.report.labels import format_metric, metric_label, metric_name
+from allocsearch.report.panel import Grid, Panel
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
 from allocsearch.report.proxy import proxy_check
 from allocsearch.report.proxy_figures import auroc_strips, tau_matrix
@@ -31,11 +30,11 @@ from allocsearch.report.proxy_text import (
     spread_texts,
     tau_text,
 )
+from allocsearch.report.representatives import representatives
 from allocsearch.report.rung_figures import rung_scatter
 from allocsearch.report.split_figures import parallel_splits, ternary_map
 from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
-from allocsearch.search.losses import losses
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -45,39 +44,6 @@ _LAYER_KINDS = {
     "rate": ("Rate of each layer", "KL(q to p), which is 0 for a layer that has collapsed."),
     "active_units": ("Active units of each layer", "Dims whose posterior mean varies with x."),
 }
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A small table of texts under a figure."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A figure of the page.
-
-    Attributes:
-        section: `front`, `ratio`, `splits`, `layers`, `validation` or `rungs`.
-        title: Its heading.
-        caption: How to read it.
-        description: What it shows, for those who cannot see it.
-        figure: The plot.
-        data: The numbers as a table, where no other table of the page has them.
-        wide: Whether it takes the whole width of the page.
-        warnings: What the numbers warn of, one sentence or more each.
-    """
-
-    section: str
-    title: str
-    caption: str
-    description: str
-    figure: go.Figure
-    data: Grid | None = None
-    wide: bool = False
-    warnings: tuple[str, ...] = ()
 
 
 def panels(
@@ -334,20 +300,6 @@ def _rung_grid(frame: pd.DataFrame, metric: str) -> Grid:
         for number, *values in wide.itertuples()
     )
     return Grid(("allocation", *(f"rung {rung:g}" for rung in wide.columns), "end"), rows)
-
-
-def representatives(
-    record: StudyRecord, front: StudyFront | None = None
-) -> tuple[TrialRecord, ...]:
-    """The knee, then the member of the front that is best in each objective, each trial once."""
-    members = (front or study_front(record)).members
-    objectives = record.config.study.parsed_objectives
-    if not members:
-        return ()
-    cost = losses([member.mean for member in members], objectives)
-    best = [members[int(column.argmin())] for column in cost.T]
-    chosen = {m.trial.number: m.trial for m in (knee(members, objectives), *best)}
-    return tuple(chosen.values())
 
 
 def _grid(kind: str, trials: tuple[TrialRecord, ...]) -> Grid:

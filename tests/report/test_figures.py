@@ -8,8 +8,9 @@ import pytest
 from allocsearch.config import Objective
 from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
 from allocsearch.report.front import pareto_front
-from allocsearch.report.panels import panels, representatives
+from allocsearch.report.panels import panels
 from allocsearch.report.pick import pick
+from allocsearch.report.representatives import representatives
 from allocsearch.report.tables import trials_frame
 
 RETENTION, ATTENUATION, AUROC = map(

@@ -1,0 +1,40 @@
+"""A figure of the page, with its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A small table of texts under a figure."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of the page.
+
+    Attributes:
+        section: The section of the page that it is in, by its id.
+        title: Its heading.
+        caption: How to read it.
+        description: What it shows, for those who cannot see it.
+        figure: The plot.
+        data: The numbers as a table, where no other table of the page has them.
+        wide: Whether it takes the whole width of the page.
+        warnings: What the numbers warn of, one sentence or more each.
+    """
+
+    section: str
+    title: str
+    caption: str
+    description: str
+    figure: go.Figure
+    data: Grid | None = None
+    wide: bool = False
+    warnings: tuple[str, ...] = ()
