@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.report import theme
+from allocsearch.report.allocation_bar import allocation_bars
 from allocsearch.report.candidate_text import clipped_ends, probability_text
 from allocsearch.report.front import non_dominated
 from allocsearch.report.labels import interval_text
@@ -56,7 +58,7 @@ def pareto_pair(frame: pd.DataFrame, x: Objective, y: Objective) -> go.Figure:
                 x=part[x.metric],
                 y=part[y.metric],
                 hovertemplate=_hover([x.metric, y.metric], "xy"),
-                **markers(name, part, rank, [x.metric, y.metric]),
+                **markers(name, part, rank, [x.metric, y.metric], bars=True),
                 **_bars(name, part, {"x": x.metric, "y": y.metric}),
             )
         )
@@ -81,7 +83,7 @@ def pareto_3d(
     rows = finite_rows(frame, metrics)
     figure = go.Figure()
     for rank, (name, part) in enumerate(groups(rows)):
-        traced = markers(name, part, rank, metrics)
+        traced = markers(name, part, rank, metrics, bars=True)
         # Points in space look larger than points on paper.
         traced["marker"] = {**traced["marker"], "size": traced["marker"]["size"] * 0.6}
         figure.add_trace(
@@ -223,7 +225,9 @@ def groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, part) for name, part in parts if len(part)]
 
 
-def markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) -> dict[str, Any]:
+def markers(
+    name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str], *, bars: bool = False
+) -> dict[str, Any]:
     """What the marks of one of the groups have in common, as arguments of a trace.
 
     Args:
@@ -231,6 +235,7 @@ def markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) ->
         part: Its rows.
         rank: Its place in the legend.
         metrics: Those whose intervals hovering shows.
+        bars: Whether hovering shows the allocation as bars.
     """
     color, size, symbol, opacity = next(rest for label, *rest in _GROUPS if label == name)
     return {
@@ -238,7 +243,11 @@ def markers(name: str, part: pd.DataFrame, rank: int, metrics: Sequence[str]) ->
         "mode": "markers",
         "legendrank": 1000 - rank,
         "customdata": [
-            [row["allocation"], row["number"], _intervals(row, metrics) + _certainty(row)]
+            [
+                row["allocation"],
+                row["number"],
+                _intervals(row, metrics) + _certainty(row) + (_split(row) if bars else ""),
+            ]
             for row in part[_told(part, metrics)].to_dict("records")
         ],
         "marker": {
@@ -323,6 +332,13 @@ def _certainty(row: Mapping[Any, Any]) -> str:
     if "front_probability" not in row:
         return ""
     return f"<br>n {row['trainings']}, on the front {probability_text(row['front_probability'])}"
+
+
+def _split(row: Mapping[Any, Any]) -> str:
+    """A line for each layer with a bar of its dims, where the allocation is known."""
+    if pd.isna(row["allocation"]):
+        return ""
+    return "".join(f"<br>{line}" for line in allocation_bars(Allocation.parse(row["allocation"])))
 
 
 def _better(objective: Objective) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from allocsearch.config import Objective
+from allocsearch.report.allocation_bar import allocation_bars
 from allocsearch.report.figures import layer_bars, metric_by_ratio, pareto_3d, pareto_pair
 from allocsearch.report.front import pareto_front
 from allocsearch.report.panels import panels
@@ -54,9 +55,28 @@ def test_hovering_shows_the_interval_of_a_trial_that_has_one(study):
         trials_frame(dataclasses.replace(study, trials=(known, *others))), RETENTION, AUROC
     )
     lines = {n: text for trace in figure.data[1:] for _, n, text in trace.customdata}
-    assert lines.pop(first.number) == "<br>AUROC, 95 %: 0.625-0.750"
-    assert set(lines.values()) == {""}
+    assert lines.pop(first.number).startswith("<br>AUROC, 95 %: 0.625-0.750<br>layer 1 ")
+    assert not any("95 %" in text for text in lines.values())
     assert all("%{customdata[2]}" in trace.hovertemplate for trace in figure.data[1:])
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_hovering_shows_the_allocation_as_bars(study, dimensions):
+    frame = trials_frame(study)
+    objectives = RETENTION, ATTENUATION, AUROC
+    figure = (
+        pareto_pair(frame, *objectives[:2]) if dimensions == 2 else pareto_3d(frame, objectives)
+    )
+    traces = _traces(figure)
+    found = {
+        number: text
+        for name in ("recommended", "front", "dominated")
+        for _, number, text in traces[name].customdata
+    }
+    assert found == {
+        trial.number: "".join(f"<br>{line}" for line in allocation_bars(trial.allocation))
+        for trial in study.complete
+    }
 
 
 @pytest.mark.parametrize(
