@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.report.candidate_text import has_interval, probability_text, value_text
+from allocsearch.report.comparison import (
+    Comparison,
+    baseline_text,
+    comparisons,
+    trained_baselines,
+)
 from allocsearch.report.front import (
     Candidate,
     StudyFront,
     certain_members,
     comparable,
-    difference_interval,
     knee,
     study_front,
 )
 from allocsearch.report.labels import column_label, format_metric, metric_label, metric_name
 from allocsearch.report.score_choice import score_choice
 from allocsearch.report.terminal import export_command
-from allocsearch.search.baselines import UNIFORM, baselines
 from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -36,22 +40,6 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Another allocation beside the recommended one, as texts.
-
-    Attributes:
-        role: What it is.
-        allocation: Its dims.
-        differences: What the recommended one has more of each objective, with 95 % intervals
-            where they are known.
-    """
-
-    role: str
-    allocation: str
-    differences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Recommendation:
     """What the first screen of the page says.
 
@@ -62,7 +50,7 @@ class Recommendation:
         standings: Its objectives.
         labels: The objectives.
         comparisons: The runner-up and the baselines that were trained.
-        untrained: The baselines that were not, in a sentence.
+        baselines: What the default is, and which baselines were not trained.
         members: How many trials are on the front.
         command: What exports it.
         score: What its OOD score is, where that was chosen.
@@ -74,7 +62,7 @@ class Recommendation:
     standings: tuple[Standing, ...]
     labels: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
-    untrained: str | None
+    baselines: str | None
     members: int
     command: str
     score: str | None
@@ -103,7 +91,7 @@ def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Reco
         )
         for i, metric in enumerate(objective.metric for objective in objectives)
     )
-    beside = _baselines(record, front, chosen)
+    beside = trained_baselines(record, front, chosen)
     return Recommendation(
         trial=chosen.trial,
         allocation=chosen.allocation,
@@ -112,80 +100,12 @@ def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Reco
         else _replicated_reason(front, objectives, chosen),
         standings=standings,
         labels=tuple(metric_label(objective.metric) for objective in objectives),
-        comparisons=tuple(_comparisons(record, front, chosen, beside)),
-        untrained=_untrained(beside),
+        comparisons=tuple(comparisons(record, front, chosen, beside)),
+        baselines=baseline_text(beside),
         members=len(members),
         command=export_command(record),
         score=score_choice(record, chosen.trial),
     )
-
-
-def _comparisons(
-    record: StudyRecord,
-    front: StudyFront,
-    chosen: Candidate,
-    beside: Sequence[tuple[str, Allocation, Candidate | None]],
-) -> Iterator[Comparison]:
-    objectives = record.config.study.parsed_objectives
-    others = [member for member in front.members if member is not chosen]
-    if others:
-        yield _comparison("runner-up", front, chosen, knee(others, objectives), objectives)
-    for role, _, trained in beside:
-        if trained is not None and trained is not chosen:
-            yield _comparison(role, front, chosen, trained, objectives)
-
-
-def _untrained(beside: Sequence[tuple[str, Allocation, Candidate | None]]) -> str | None:
-    names = [f"the {role} {allocation}" for role, allocation, trained in beside if trained is None]
-    return f"Not trained in this study: {', '.join(names)}." if names else None
-
-
-def _baselines(
-    record: StudyRecord, front: StudyFront, chosen: Candidate
-) -> list[tuple[str, Allocation, Candidate | None]]:
-    """Each baseline and how it was trained, if it was."""
-    if chosen.allocation is None:
-        return []
-    return [
-        (role, allocation, _trained(front, allocation, in_any_order=role == UNIFORM))
-        for role, allocation in baselines(chosen.allocation, record.config.search_space)
-    ]
-
-
-def _trained(front: StudyFront, allocation: Allocation, *, in_any_order: bool) -> Candidate | None:
-    """The first candidate with these dims; as uniform is one that has them in another order."""
-
-    def form(dims: Sequence[int]) -> Sequence[int]:
-        return sorted(dims) if in_any_order else dims
-
-    for candidate in front.candidates:
-        found = candidate.allocation
-        if found is not None and form(found.dims) == form(allocation.dims):
-            return candidate
-    return None
-
-
-def _comparison(
-    role: str,
-    front: StudyFront,
-    chosen: Candidate,
-    other: Candidate,
-    objectives: Sequence[Objective],
-) -> Comparison:
-    intervals = difference_interval(front, chosen, other)
-    texts = []
-    for i, objective in enumerate(objectives):
-        text = _signed(objective.metric, chosen.mean[i] - other.mean[i])
-        if intervals is not None:
-            low, high = (_signed(objective.metric, end) for end in intervals[i])
-            text = f"{text} ({low} to {high})"
-        texts.append(text)
-    return Comparison(role, str(other.allocation or "unknown"), tuple(texts))
-
-
-def _signed(metric: str, value: float) -> str:
-    text = format_metric(metric, value)
-    return text if text.startswith("-") or not float(text) else f"+{text}"
 
 
 def _replicated_reason(

@@ -17,6 +17,7 @@ from allocsearch.report.candidate_text import (
     uncertainty_lines,
     value_text,
 )
+from allocsearch.report.comparison import uniform_line
 from allocsearch.report.front import Candidate, StudyFront, knee, study_front
 from allocsearch.report.labels import (
     format_duration,
@@ -96,6 +97,7 @@ def summary(
                 (str(chosen.allocation), "bold"),
                 f" ({_which(chosen)}).",
             ),
+            *map(Text, filter(None, [uniform_line(record, front, chosen)])),
             *map(Text, filter(None, [score_choice(record, chosen.trial)])),
             Text(f"Export:  {export_command(record)}"),
         ]
@@ -178,6 +180,8 @@ def status_lines(record: StudyRecord) -> tuple[str, ...]:
         mark = f"  ({', '.join(marks)})" if marks else ""
         lines.append(f"  trial {trial.number}  {trial.allocation}  {values}{mark}")
     lines += uncertainty_lines(front, study.parsed_objectives)
+    lines.append(f"recommended (knee): {chosen.allocation} ({_which(chosen)})")
+    lines += filter(None, [uniform_line(record, front, chosen)])
     choice = score_choice(record, chosen.trial)
     return (*lines, *([choice] if choice else []), *proxy_lines(record))
 

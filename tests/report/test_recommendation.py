@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
+from allocsearch.report.comparison import uniform_line
+from allocsearch.report.front import knee, study_front
 from allocsearch.report.page import render_page
 from allocsearch.report.recommendation import recommendation
+from allocsearch.report.terminal import status_lines, summary
 from allocsearch.search.records import StudyRecord, TrialRecord
+
+DEFAULT = (
+    "The default is the 1:2:1 split, widest in the middle, as the 8-16-8 of Havtorn et al. (2021) "
+    "is."
+)
 
 
 def study(tmp_path, *trainings, **space):
@@ -54,7 +65,7 @@ def test_it_is_compared_with_the_runner_up_and_the_baselines(tmp_path):
         ("+2.25", "-0.250"),
         ("+1.75", "0.000"),
     ]
-    assert found.untrained is None
+    assert found.baselines == DEFAULT
     page = render_page(record)
     assert "What it has more (+) or less (-) than others<" in page
     assert '<td class="number">+2.25</td>' in page
@@ -80,8 +91,8 @@ def test_what_was_not_trained_is_named(tmp_path):
     record = study(tmp_path, ("12-8-4", (7.25, 0.5)))
     found = recommendation(record)
     assert found.comparisons == ()
-    assert found.untrained == (
-        "Not trained in this study: the uniform split 8-8-8, the 1:2:1 split 6-12-6."
+    assert found.baselines == (
+        f"{DEFAULT} Not trained in this study: the uniform split 8-8-8, the 1:2:1 split 6-12-6."
     )
     assert "What it has more" not in render_page(record)
 
@@ -96,7 +107,7 @@ def test_a_baseline_that_is_recommended_is_not_compared_with_itself(tmp_path):
     found = recommendation(record)
     assert str(found.allocation) == "8-8-8"
     assert found.comparisons == ()
-    assert "uniform" not in found.untrained
+    assert "uniform" not in found.baselines
 
 
 def test_a_table_has_the_baselines_of_its_budget(tmp_path):
@@ -110,3 +121,35 @@ def test_any_number_of_layers(tmp_path, text):
     record = study(tmp_path, (text, (7.25, 0.5)), layers=text.count("-") + 1)
     assert str(recommendation(record).allocation) == text
     assert render_page(record)
+
+
+def uniform_text(record):
+    front = study_front(record)
+    chosen = knee(front.members, record.config.study.parsed_objectives)
+    line = uniform_line(record, front, chosen)
+    console = Console(file=io.StringIO())
+    console.print(summary(record), soft_wrap=True)
+    assert line in console.file.getvalue().splitlines()
+    assert line in status_lines(record)
+    return line
+
+
+def test_the_terminal_tells_the_gain_over_the_uniform_split(tmp_path):
+    record = study(tmp_path, ("8-8-8", (5.0, 0.75)), ("12-8-4", (7.25, 0.5)))
+    assert uniform_text(record) == (
+        "Against the uniform split 8-8-8: retention (nats) +2.25, attenuation -0.250."
+    )
+    again = study(tmp_path, ("8-8-8", (5.0, 0.75)), ("12-8-4", (7.0, 0.5)), ("12-8-4", (7.5, 0.5)))
+    half = stats.t(1).ppf(0.975) * 0.125**0.5 * (1 / 2 + 1) ** 0.5
+    assert uniform_text(again).startswith(
+        "Against the uniform split 8-8-8, 95 %: "
+        f"retention (nats) +2.25 ({2.25 - half:+.2f} to {2.25 + half:+.2f}), "
+    )
+
+
+def test_the_terminal_says_why_no_gain_over_the_uniform_split_is_told(tmp_path):
+    assert uniform_text(study(tmp_path, ("12-8-4", (7.25, 0.5)))) == (
+        "No gain over the uniform split 8-8-8 is known: it was not trained in this study."
+    )
+    record = study(tmp_path, ("8-8-8", (9.0, 0.1)), ("12-8-4", (7.25, 0.5)))
+    assert uniform_text(record) == "It is the uniform split itself."

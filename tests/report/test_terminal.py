@@ -44,6 +44,7 @@ def test_summary_of_a_study(study, width):
     knee = pick(study, "knee")
     assert lines[len(front) + 1 :] == [
         f"Recommended (knee): {knee.allocation} (trial {knee.number}).",
+        "No gain over the uniform split 8-8-8 is known: it was not trained in this study.",
         f"Export:  allocsearch export {study.folder} --pick knee --format toml",
         f"Report:  {report}",
     ]
@@ -94,7 +95,9 @@ def test_status(study):
     assert lines[0] == head
     allocation = study.trials[23].allocation
     assert lines[1] == f"  running: trial 23  {allocation}  epoch 3 of 20  ELBO -31.25 nats"
-    assert len(lines) == 4 + len(pareto_front(study))
+    assert len(lines) == 6 + len(pareto_front(study))
+    knee = pick(study, "knee")
+    assert lines[-3] == f"recommended (knee): {knee.allocation} (trial {knee.number})"
     assert lines[-1].startswith("Agreement of the OOD validation sets: it takes 5 allocations")
     assert sum(line.endswith("(knee)") for line in lines) == 1
 
