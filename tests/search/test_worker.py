@@ -6,13 +6,14 @@ import time
 
 import pytest
 import torch
+from optuna.trial import TrialState
 
 from allocsearch.config import load
 from allocsearch.data.splits import load_search_data
-from allocsearch.search import hvae_trainer, objective, worker
+from allocsearch.search import hvae_trainer, objective, slots, worker
 from allocsearch.search.hvae_trainer import HVAETrainer
-from allocsearch.search.records import read_study
-from allocsearch.search.slots import fill
+from allocsearch.search.records import WORKER, read_study
+from allocsearch.search.slots import fill, storage_of
 from allocsearch.search.storage import open_study, trial_folder
 from allocsearch.search.storages.heartbeat import HEARTBEAT
 from allocsearch.search.trainer import PrunedError, Result
@@ -138,6 +139,44 @@ def test_trial_that_another_process_ended_is_left_alone(begin, monkeypatch):
     assert record.finished == 3
     assert {t.state for t in record.trials} <= {"complete", "failed", "interrupted"}
     assert not any(t.metrics for t in record.trials if t.state != "complete")
+
+
+def test_a_trial_that_ends_before_its_proposal_is_left_alone(begin, monkeypatch, caplog):
+    """Another process takes this worker for dead between the claim and the proposal."""
+    study, config, folder, trainer = begin()
+    ended = []
+
+    def claim(study, *others):
+        trial = slots.claim(study, *others)
+        if trial is not None and not ended:
+            storage_of(study).set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            ended.append(trial.number)
+        return trial
+
+    monkeypatch.setattr(worker, "claim", claim)
+    work(study, config, folder, trainer)
+    states = {trial.number: trial.state for trial in read_study(study, config, folder).trials}
+    assert ended
+    assert states == {0: "complete", 1: "complete", 2: "complete"} | {ended[0]: "failed"}
+    assert "put back by another process" in caplog.text
+
+
+def test_a_trial_that_ends_before_it_is_taken_is_passed_over(begin, monkeypatch):
+    study, config, folder, trainer = begin()
+    write = study._storage.set_trial_user_attr
+    ended = []
+
+    def write_late(trial_id, key, value):
+        if key == WORKER and not ended:
+            study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            ended.append(study._storage.get_trial(trial_id).number)
+        write(trial_id, key, value)
+
+    monkeypatch.setattr(study._storage, "set_trial_user_attr", write_late)
+    work(study, config, folder, trainer)
+    states = [trial.state for trial in read_study(study, config, folder).trials]
+    assert ended == [0]
+    assert states == ["failed", "complete", "complete"]
 
 
 def test_trials_are_trained_together(begin, monkeypatch):
