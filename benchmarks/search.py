@@ -20,6 +20,7 @@ import multiprocessing
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property, partial
@@ -134,6 +135,7 @@ def prepared(kind: str, folder: Path) -> Truth:
 
 
 Warm = Sequence[tuple[str, dict[str, float], str]]
+Trace = list[tuple[float, float]]
 # From kind of table, its folder, the warm start and a seed to the answers of one study.
 Strategy = Callable[[str, Path, Warm, int], Sequence[Answer]]
 
@@ -304,16 +306,26 @@ def warm_start(kind: str) -> Warm:
     return [(str(start.allocation), dict(start.params), start.mark) for start in starts]
 
 
-def run_one(job: tuple[str, str, Path, Warm, int]) -> list[tuple[float, float]]:
-    """Cumulative cost and share of the hypervolume after each training of one study."""
+def run_one(job: tuple[str, str, Path, Warm, int]) -> tuple[int, Trace]:
+    """Seed of one study; cumulative cost and share of the hypervolume after each training."""
     kind, name, folder, warm, seed = job
     truth = prepared(kind, folder)
     answers = STRATEGIES[name](kind, folder, warm, seed)
     costs = accumulate(answer.cost for answer in answers)
-    return [(cost, truth.share(answers[: n + 1])) for n, cost in enumerate(costs)]
+    return seed, [(cost, truth.share(answers[: n + 1])) for n, cost in enumerate(costs)]
 
 
-def cost_to(trace: Sequence[tuple[float, float]], share: float, cap: float) -> float:
+def kept(path: Path) -> dict[int, Trace]:
+    """The studies of a file by their seeds; a line for each, the last one may be cut short."""
+    found: dict[int, Trace] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            seed, trace = json.loads(line)
+            found[seed] = trace
+    return found
+
+
+def cost_to(trace: Trace, share: float, cap: float) -> float:
     """What it cost to reach a share of the hypervolume; the cap where it was not reached."""
     return next((min(cost, cap) for cost, found in trace if found >= share), cap)
 
@@ -340,7 +352,7 @@ def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> str:
     return f"{ours.mean() / theirs.mean():.2f} ({ends.low:.2f} to {ends.high:.2f})"
 
 
-def print_table(traces: dict[str, list[list[tuple[float, float]]]], cap: float) -> None:
+def print_table(traces: dict[str, list[Trace]], cap: float) -> None:
     """What each strategy costs, as a Markdown table."""
     costs = {
         name: {
@@ -394,12 +406,15 @@ def main() -> None:
     arguments.runs.mkdir(parents=True, exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
         for name in arguments.strategies:
-            path = arguments.runs / f"{arguments.kind}-{name}-{arguments.repetitions}.json"
-            if not path.exists():
-                seeds = range(arguments.repetitions)
-                jobs = [(arguments.kind, name, arguments.tables, warm, seed) for seed in seeds]
-                path.write_text(json.dumps(pool.map(run_one, jobs, chunksize=1)))
-            traces[name] = json.loads(path.read_text())
+            path = arguments.runs / f"{arguments.kind}-{name}.jsonl"
+            seeds = range(arguments.repetitions)
+            missing = sorted(set(seeds) - set(kept(path)))
+            jobs = [(arguments.kind, name, arguments.tables, warm, seed) for seed in missing]
+            for ended in pool.imap_unordered(run_one, jobs):
+                with path.open("a") as file:
+                    file.write("\n" + json.dumps(ended))
+            found = kept(path)
+            traces[name] = [found[seed] for seed in seeds]
             print(f"{name}: done", flush=True)
     print_table(traces, float(truth.cap))
 
