@@ -34,7 +34,8 @@ from allocsearch.config import (
     printable,
     split_password,
 )
-from allocsearch.report.export import ExportedAllocation, Format
+from allocsearch.report.export import ExportedAllocation
+from allocsearch.report.export_formats import ExportFormat
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.storage import StorageError
 
@@ -46,8 +47,6 @@ app = typer.Typer(
 )
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-
-_FORMATS: dict[str, Format] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
 _Overrides = Annotated[
     list[str] | None,
@@ -337,15 +336,16 @@ def dashboard(
 @app.command()
 def export(
     run_folder: _RunFolder,
-    choice: Annotated[
-        str,
+    choices: Annotated[
+        list[str] | None,
         typer.Option(
             "--pick",
             metavar="PICK",
-            help="knee, max:METRIC, min:METRIC, weights:OBJECTIVE=NUMBER,..., allocation:D-D-D or "
-            "trial:NUMBER.",
+            help="knee (without it), best:OBJECTIVE, max:METRIC, min:METRIC, "
+            "weights:OBJECTIVE=NUMBER,..., allocation:D-D-D, trial:NUMBER, or front for all its "
+            "members; can be repeated.",
         ),
-    ] = "knee",
+    ] = None,
     constraints: Annotated[
         list[str] | None,
         typer.Option(
@@ -355,12 +355,15 @@ def export(
         ),
     ] = None,
     file_format: Annotated[
-        Format | None,
+        ExportFormat | None,
         typer.Option("--format", help="Format; without it by the ending of --out, or toml."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write; without it RUN/ALLOCATION.FORMAT, - for the terminal."),
+        typer.Option(
+            help="File to write, or folder for a file of each pick; without it the run folder, "
+            "- for the terminal."
+        ),
     ] = None,
     files: Annotated[
         bool,
@@ -369,45 +372,65 @@ def export(
             help="Also fetch the files of its trial from study.artifacts to RUN/trials/NUMBER.",
         ),
     ] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Show what can be picked, and export nothing.")
+    ] = False,
 ) -> None:
-    """Export one allocation as a file that `allocsearch train` accepts.
+    """Export allocations as files; `allocsearch train` accepts toml, yaml, json and hydra.
 
     Where an allocation has several trainings, their means decide, and the training nearest to
     them is exported.
 
+    Example: `allocsearch export runs/quickstart --list`
+
     Example: `allocsearch export runs/quickstart --pick knee --out best.toml`
 
     Example: `allocsearch export runs/quickstart --where 'attenuation<=0.9' --out flat.toml`
-    """
-    from allocsearch.report.export import export_trial
-    from allocsearch.report.pick import pick
-    from allocsearch.search.records import read_run
-    from allocsearch.search.storage import write_atomically
 
-    written = _format(file_format, out)
+    Example: `allocsearch export runs/quickstart --pick knee --pick best:auroc --out picked`
+
+    Example: `allocsearch export runs/quickstart --format python --out model.py`
+    """
+    from allocsearch.report.export_files import export_files, write_files
+    from allocsearch.report.export_formats import format_of
+    from allocsearch.report.export_list import export_list
+    from allocsearch.report.pick import picks
+    from allocsearch.search.records import read_run
+
     record = read_run(run_folder)
-    trial = pick(record, choice, constraints or ())
-    text = export_trial(record, trial).to_text(written)
+    if listing:
+        console = Console()
+        # A file or a pipe has no width that a table could be too wide for.
+        width = None if console.is_terminal else 160
+        listed = export_list(record, constraints or ())
+        console.print(listed, soft_wrap=True, highlight=False, width=width)
+        return
     terminal = out == Path("-")
+    written = format_of(file_format, out)
+    picked = picks(record, choices or ["knee"], constraints or ())
+    if terminal and len(picked) > 1:
+        raise InputError(f"--out -: found {len(picked)} picks; allowed: one, or a folder")
+    texts = export_files(record, picked, written, None if terminal else out, _feature_maps)
     if terminal:
-        print(text, end="")
+        print(*texts.values(), end="")
     else:
-        path = out or run_folder / f"{trial.allocation}.{written}"
-        write_atomically(path, text)
-        print(path)
+        write_files(texts)
+        for path in texts:
+            print(path)
     if files:
         from allocsearch.search.artifacts.fetch import trial_files
 
-        for found in trial_files(record, trial.number):
-            print(found, file=sys.stderr if terminal else sys.stdout)
+        for number in dict.fromkeys(each.trial.number for each in picked):
+            for found in trial_files(record, number):
+                print(found, file=sys.stderr if terminal else sys.stdout)
 
 
-def _format(named: Format | None, out: Path | None) -> Format:
-    """The format that is asked for; one that readers would take for another is refused."""
-    by_ending = None if out is None else _FORMATS.get(out.suffix)
-    if named is not None and by_ending not in (None, named):
-        raise InputError(f"--out {out}: the ending says {by_ending}, and --format is {named}")
-    return named or by_ending or "toml"
+def _feature_maps(exported: ExportedAllocation) -> tuple[int, ...]:
+    """What the format hvae-oodd counts."""
+    from allocsearch.search.feature_maps import feature_maps
+
+    own = exported.trainer is None
+    return feature_maps(exported.dims, exported.model, exported.data if own else None)
 
 
 @app.command()
@@ -418,7 +441,8 @@ def evaluate(
         typer.Option(
             "--pick",
             metavar="PICK",
-            help="knee (without it), max:METRIC, min:METRIC or trial:NUMBER; can be repeated.",
+            help="knee (without it), best:OBJECTIVE or another pick of `export --list`; can be "
+            "repeated.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fresh trainings of each allocation.")] = 3,

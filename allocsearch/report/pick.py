@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from allocsearch.config import InputError, Objective, hint, suggestion
 from allocsearch.report.constraints import read_constraints, satisfying
 from allocsearch.report.front import (
+    Candidate,
+    StudyFront,
     certain_members,
     comparable,
     front_of,
@@ -21,10 +24,73 @@ from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.replicates import Replicates, by_allocation, pooled_spread
 
-_FORMS = (
-    "knee, max:METRIC, min:METRIC, weights:OBJECTIVE=NUMBER,..., allocation:D-D-D or trial:NUMBER"
-)
-_KINDS = ("knee", "max", "min", "weights", "allocation", "trial")
+FORMS = {
+    "knee": "the recommended member of the front",
+    "best:OBJECTIVE": "the member of the front that is best in an objective of the study",
+    "weights:OBJECTIVE=NUMBER,...": "the member of the front with the least weighted distance to "
+    "the best of each objective",
+    "max:METRIC, min:METRIC": "the best allocation in any metric that was recorded",
+    "allocation:D-D-D": "an allocation by its dims",
+    "trial:NUMBER": "a training by its number",
+}
+# Every member of the front at once.
+FRONT = "front"
+_FORMS = ", ".join(FORMS).replace(", trial", " or trial")
+_KINDS = ("knee", "best", "max", "min", "weights", "allocation", "trial")
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A trial, and the text that named it."""
+
+    text: str
+    trial: TrialRecord
+
+
+def picks(
+    record: StudyRecord, texts: Sequence[str], where: Sequence[str] = ()
+) -> tuple[Picked, ...]:
+    """The complete trials that several texts name, in their order, each text once.
+
+    Args:
+        record: The study.
+        texts: As for `pick`, or `front` for every member of the front.
+        where: As for `pick`.
+
+    Raises:
+        InputError: As `pick`, for the first text that names none.
+    """
+    found: list[Picked] = []
+    for text in dict.fromkeys(texts):
+        if text == FRONT:
+            chosen = [member.trial for member in picked_front(record, text, where).members]
+        else:
+            chosen = [pick(record, text, where)]
+        found += [Picked(text, trial) for trial in chosen]
+    return tuple(found)
+
+
+def picked_front(record: StudyRecord, text: str, where: Sequence[str] = ()) -> StudyFront:
+    """The front of the allocations that satisfy all constraints.
+
+    Args:
+        record: The study.
+        text: What is picked from it, for errors.
+        where: As for `pick`.
+
+    Raises:
+        InputError: If a constraint is wrong, or the front has no member.
+    """
+    constraints = read_constraints(record, where)
+    if not record.complete:
+        raise _nothing(record, text)
+    groups = by_allocation(comparable(record))
+    spread = pooled_spread(groups)
+    objectives = record.config.study.parsed_objectives
+    front = front_of(satisfying(groups, constraints), spread, objectives)
+    if not front.members:
+        raise _nothing(record, text)
+    return front
 
 
 def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialRecord:
@@ -35,8 +101,9 @@ def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialReco
 
     Args:
         record: The study.
-        text: `knee` (the recommended member of the front), `max:METRIC` or `min:METRIC` (the
-            allocation that is best in any recorded metric; ties go to the lowest number),
+        text: `knee` (the recommended member of the front), `best:OBJECTIVE` (the member with the
+            best mean of an objective), `max:METRIC` or `min:METRIC` (the allocation that is best
+            in any recorded metric; ties go to the lowest number),
             `weights:retention=1,auroc=3` (the member of the front with the least weighted sum of
             distances to the best of each objective, scaled to its range over the front),
             `allocation:D-D-D` or `trial:N`.
@@ -49,7 +116,7 @@ def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialReco
     """
     constraints = read_constraints(record, where)
     if text != "knee" and not re.fullmatch(
-        r"(max|min|weights|allocation):\S+|trial:[0-9]{1,18}", text
+        r"(best|max|min|weights|allocation):\S+|trial:[0-9]{1,18}", text
     ):
         near = hint(text.partition(":")[0], _KINDS)
         raise InputError(f"--pick: found {text!r}.{near} Allowed: {_FORMS}.")
@@ -68,16 +135,17 @@ def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialReco
         # Trials with an objective that is not finite may be the best in another metric.
         groups = satisfying(by_allocation(record.complete), constraints)
         return _typical(record, _best(record, groups, text, Objective.parse(text)))
-    return _of_front(record, text, satisfying(by_allocation(comparable(record)), constraints))
+    return _of_front(record, text, where)
 
 
-def _of_front(record: StudyRecord, text: str, groups: Sequence[Replicates]) -> TrialRecord:
+def _of_front(record: StudyRecord, text: str, where: Sequence[str]) -> TrialRecord:
     objectives = record.config.study.parsed_objectives
-    weights = None if text == "knee" else _weights(text, objectives)
-    spread = pooled_spread(by_allocation(comparable(record)))
-    members = front_of(groups, spread, objectives).members
-    if not members:
-        raise _nothing(record, text)
+    kind, _, argument = text.partition(":")
+    place = _objective(text, argument, objectives) if kind == "best" else None
+    weights = _weights(text, objectives) if kind == "weights" else None
+    members = picked_front(record, text, where).members
+    if place is not None:
+        return best_members(members, objectives)[place].trial
     if weights is None:
         return knee(members, objectives).trial
     scaled = scaled_losses(losses([member.mean for member in members], objectives))
@@ -85,6 +153,29 @@ def _of_front(record: StudyRecord, text: str, groups: Sequence[Replicates]) -> T
     return min(
         certain_members(members), key=lambda member: (costs[member], member.trial.number)
     ).trial
+
+
+def best_members(
+    members: Sequence[Candidate], objectives: Sequence[Objective]
+) -> tuple[Candidate, ...]:
+    """The member of a front that is best in each objective; ties go to the lowest number."""
+    cost = losses([member.mean for member in members], objectives)
+    return tuple(
+        min(
+            zip(column, members, strict=True), key=lambda entry: (entry[0], entry[1].trial.number)
+        )[1]
+        for column in cost.T.tolist()
+    )
+
+
+def _objective(text: str, name: str, objectives: Sequence[Objective]) -> int:
+    """The place of an objective of the study."""
+    known = [objective.metric for objective in objectives]
+    if name not in known:
+        raise InputError(
+            suggestion(name, known, f"--pick {text}: {name!r} is no objective of the study")
+        )
+    return known.index(name)
 
 
 def _weights(text: str, objectives: Sequence[Objective]) -> np.ndarray:

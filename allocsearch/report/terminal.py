@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -89,7 +90,7 @@ def summary(
         chosen = knee(front.members, study.parsed_objectives)
         parts.append(front_text(front))
         blocks = [
-            _front_table(record, front, chosen),
+            front_table(record, front, chosen),
             *map(Text, uncertainty_lines(front, study.parsed_objectives)),
             *map(Text, warning_lines(proxy_check(record))),
             Text.assemble(
@@ -116,9 +117,24 @@ def _which(candidate: Candidate) -> str:
     return number if count == 1 else f"{number}, the one of {count} nearest to their mean"
 
 
-def _front_table(record: StudyRecord, front: StudyFront, chosen: Candidate) -> Table:
+def front_table(
+    record: StudyRecord,
+    front: StudyFront,
+    chosen: Candidate,
+    more: tuple[str, Sequence[str]] | None = None,
+) -> Table:
+    """The members of a front, one row each.
+
+    Args:
+        record: The study.
+        front: Its front.
+        chosen: The member that is recommended.
+        more: Heading and texts of a first column, in the order of the members.
+    """
     metrics = [objective.metric for objective in record.config.study.parsed_objectives]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    if more is not None:
+        table.add_column(Text(more[0]), no_wrap=True)
     table.add_column("allocation", no_wrap=True)
     names = [
         f"{metric_name(metric)} (95 %)"
@@ -129,13 +145,16 @@ def _front_table(record: StudyRecord, front: StudyFront, chosen: Candidate) -> T
     known = ("n", "on the front") if front.spread else ()
     for name in ("ratio", *names, *known, "trial"):
         # Brackets in a name are no markup.
-        table.add_column(Text(name), justify="right")
-    for member in front.members:
-        values = [value_text(member, i, metric) for i, metric in enumerate(metrics)]
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for i, member in enumerate(front.members):
+        values = [value_text(member, j, metric) for j, metric in enumerate(metrics)]
         ratio = f"{member.allocation.ratio:.2f}" if member.allocation else ""
         certainty = [str(member.replicates.count), probability_text(member.probability)]
         row = [str(member.allocation or ""), ratio, *values, *certainty[: len(known)]]
-        table.add_row(*row, str(member.trial.number), style="bold" if member is chosen else "")
+        row.append(str(member.trial.number))
+        # Text, as brackets in a name are no markup.
+        first = [] if more is None else [Text(more[1][i])]
+        table.add_row(*first, *row, style="bold" if member is chosen else "")
     return table
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from allocsearch.config import InputError
 from allocsearch.report.front import knee, study_front
-from allocsearch.report.pick import pick
+from allocsearch.report.pick import pick, picks
 from allocsearch.search.records import TrialRecord
 
 
@@ -143,3 +143,32 @@ def test_mistakes_in_weights_and_allocations(study, text, words):
 def test_complete_trials_without_a_finite_objective(study_of):
     with pytest.raises(InputError, match="none of the 1 complete trials has finite objectives"):
         pick(study_of([[math.inf]]), "knee")
+
+
+def test_best_is_the_member_with_the_best_mean(replicated):
+    members = study_front(replicated).members
+    for i, objective in enumerate(replicated.config.study.parsed_objectives):
+        best = max if objective.direction == "maximize" else min
+        expected = best(member.mean[i] for member in members)
+        found = pick(replicated, f"best:{objective.metric}")
+        assert expected == next(m.mean[i] for m in members if m.trial is found)
+    with pytest.raises(InputError, match=r"'elbo' is no objective of the study.*retention"):
+        pick(replicated, "best:elbo")
+
+
+def test_best_is_on_the_front_where_others_are_as_good(study_of):
+    # The first is as good in retention and worse in attenuation.
+    assert pick(study_of([[2.0, 0.5], [2.0, 0.1], [1.0, 0.0]]), "best:retention").number == 1
+
+
+def test_several_picks_keep_their_order_and_texts(study):
+    texts = ["best:auroc", "knee", "best:auroc"]
+    found = picks(study, texts)
+    assert [each.text for each in found] == texts[:2]
+    assert [each.trial for each in found] == [pick(study, text) for text in texts[:2]]
+    front = picks(study, ["front"], ["retention>=10"])
+    assert [f.trial for f in front] == [
+        m.trial for m in study_front(study).members if m.mean[0] >= 10
+    ]
+    with pytest.raises(InputError, match="Did you mean knee"):
+        picks(study, ["knee", "kneee"])
