@@ -133,8 +133,7 @@ def front_of(
         counts = np.array([group.count for group in groups])
         known = [group.allocation for group in groups]
         probabilities = [*map(float, front_probability(cost, counts, turned, known))]
-        told = losses(np.concatenate([group.values for group in groups]), objectives)
-        volume = front_volume(cost, counts, turned, told.max(axis=0), told.min(axis=0))
+        volume = front_volume(cost, counts, turned, *objective_box(groups, objectives))
     halves = None if spread is None else _half_widths(spread)
     candidates = tuple(
         Candidate(
@@ -149,6 +148,23 @@ def front_of(
     members = np.flatnonzero(non_dominated(cost))
     order = sorted(members, key=lambda i: (*cost[i], candidates[i].trial.number))
     return StudyFront(candidates, tuple(candidates[i] for i in order), spread, volume)
+
+
+def objective_box(
+    groups: Sequence[Replicates], objectives: Sequence[Objective]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The box that a front's hypervolume is a share of.
+
+    Args:
+        groups: The trainings of each allocation, at least one.
+        objectives: The objectives, in the order of each training's values.
+
+    Returns:
+        The worst and the best loss that any training has had in each objective, `(m,)` each: the
+        reference point, and the ideal point.
+    """
+    told = losses(np.concatenate([group.values for group in groups]), objectives)
+    return told.max(axis=0), told.min(axis=0)
 
 
 def _typical(group: Replicates, mean: tuple[float, ...], spread: Spread | None) -> TrialRecord:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
+from allocsearch.report.cost_panels import cost_panels
 from allocsearch.report.early_stopping import at_rung, rung_frame
 from allocsearch.report.figures import (
     MOST_BARS,
@@ -87,7 +88,10 @@ def panels(
     if not any(name.startswith("auroc") for name in map(str, frame)):
         omitted.append("OOD detection: the study has no OOD validation set.")
     validation, left_out = _validation_sets(record)
-    return (*made, *layers, *validation, *_rungs(record, objectives)), (*omitted, *left_out)
+    cost, no_cost = cost_panels(record, front)
+    omitted += filter(None, [no_cost])
+    found = (*made, *layers, *validation, *cost, *_rungs(record, objectives))
+    return found, (*omitted, *left_out)
 
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:

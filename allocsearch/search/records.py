@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +72,7 @@ class TrialRecord:
         broken_invariants: Names of the invariants of the information measures that do not hold.
         provenance: Package versions by name, and `data`, the fingerprint of the search data.
         duration: Seconds from start to end, for a trial that ended.
+        ended: When it ended, by the clock of the machine that it ran on.
         reason: Why it failed or was interrupted.
         retry_of: The number of the interrupted trial that this one repeats.
         progress: `epoch`, `epochs` and `elbo` of a running trial.
@@ -89,6 +91,7 @@ class TrialRecord:
     broken_invariants: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     duration: float | None = None
+    ended: datetime | None = None
     reason: str | None = None
     retry_of: int | None = None
     progress: Mapping[str, float] = field(default_factory=dict)
@@ -154,6 +157,7 @@ def read_trial(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         provenance=found.provenance,
         # Below zero where the clock was put back meanwhile.
         duration=None if trial.duration is None else max(0.0, trial.duration.total_seconds()),
+        ended=trial.datetime_complete,
         reason=found.reason,
         retry_of=found.retry_of,
         progress=found.progress,

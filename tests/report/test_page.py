@@ -11,6 +11,7 @@ import pytest
 
 from allocsearch.report.front import pareto_front
 from allocsearch.report.page import render_page, write_page
+from allocsearch.report.panels import panels
 from allocsearch.report.pick import pick
 from allocsearch.report.recommendation import recommendation
 from allocsearch.search.evaluations import (
@@ -97,10 +98,12 @@ def test_page_has_every_part(study, page):
         "ratio",
         "splits",
         "layers",
+        "cost",
         "trials",
         "failures",
     } <= page.ids()
-    assert len(page.plots()) == len(page.figures()) == 13
+    made, _ = panels(study)
+    assert len(page.plots()) == len(page.figures()) == len(made)
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in page.plots())
     knee = pick(study, "knee")
     for words in (
@@ -199,7 +202,8 @@ def test_study_in_which_all_failed(study):
 def test_one_objective_has_no_front_plot(study_of):
     page = _Page(render_page(study_of([[1.0], [2.0], [3.0]])))
     assert "the study has one objective" in page.text
-    assert len(page.plots()) == 2
+    # The metric against ratio and over the splits, and over the cost by time and by trials.
+    assert len(page.plots()) == 4
 
 
 def test_page_is_written_into_the_run_folder(study):
