@@ -110,7 +110,7 @@ def _tag(value: object) -> str:
 _OodSet = Annotated[
     Annotated[Source, Tag("Source")] | Annotated[Shift, Tag("Shift")],
     Discriminator(_tag),
-    BeforeValidator(_ood),
+    BeforeValidator(_ood, json_schema_input_type=SourceName | ShiftName | Source | Shift),
 ]
 OodSets = tuple[Source | Shift, ...]
 _OodSets = Annotated[tuple[_OodSet, ...], BeforeValidator(one_or_more)]
@@ -120,7 +120,7 @@ _SetName = re.compile(r"[A-Za-z0-9_-]+")
 class DataSection(Section):
     """ID and OOD data, each with its role. Only the final evaluation reads `ood_test`."""
 
-    id: Annotated[Source, BeforeValidator(_source)]
+    id: Annotated[Source, BeforeValidator(_source, json_schema_input_type=SourceName | Source)]
     ood_validation: _OodSets = ()
     ood_test: _OodSets = ()
     train_size: Size | None = None

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from allocsearch.config.errors import InputError, shown
 from allocsearch.config.files import read_file
+from allocsearch.config.migration import STUDY, migrated, read_migrated
 from allocsearch.config.mistakes import first_mistake
 from allocsearch.config.overrides import override
 from allocsearch.config.resolved import StudyConfig
@@ -29,10 +30,11 @@ def loads(text: str, name: str) -> StudyConfig:
         InputError: With one line that names the key, what was found and what is allowed.
     """
     try:
-        return StudyConfig.model_validate(parse_toml(text))
+        return StudyConfig.model_validate(migrated(parse_toml(text), STUDY))
     except ValidationError as error:
         key, message = first_mistake(error, StudyConfig)
         raise InputError(f"{name}: {key}: {message}") from None
+    # An InputError is one of them.
     except (RecursionError, ValueError) as error:
         raise InputError(f"{name}: {error}") from None
 
@@ -50,7 +52,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     # YAML reads a section whose keys are all commented out as null.
     content = {
         key: {} if value is None and key in StudyConfig.model_fields else value
-        for key, value in read_file(path, _ENDINGS).items()
+        for key, value in read_migrated(path, STUDY, _ENDINGS).items()
     }
     space_file: Path | None = None
     # Overrides come first so that one of them can name another file.

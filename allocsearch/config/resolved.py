@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 import tomli_w
 from pydantic import model_validator
@@ -28,6 +28,7 @@ class StudyConfig(Section):
     what a function or program of the user reads there.
     """
 
+    schema_version: Literal[1] = 1
     study: StudySection = StudySection()
     search_space: SearchSpaceSection
     data: DataSection | None = None

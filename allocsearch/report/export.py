@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import (
@@ -23,9 +24,9 @@ from allocsearch.config import (
     first_mistake,
     format_yaml,
     mistake,
-    read_file,
 )
-from allocsearch.config.section import AllocationText
+from allocsearch.config.migration import EXPORT, read_migrated
+from allocsearch.config.section import AllocationText, listed
 from allocsearch.report.candidate_text import interval_ends
 from allocsearch.report.front import study_front
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -41,12 +42,16 @@ class Provenance(Section):
         trial: Number of the trial.
         versions: Versions of the packages that trained it, by name.
         data_fingerprint: Fingerprint of the data it was trained on, where known.
+        pick: How it was picked, as `--pick` takes it, where known.
+        where: What it had to satisfy, as `--where` takes it.
     """
 
     study: str
     trial: Annotated[int, Field(ge=0)]
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
     data_fingerprint: str | None = None
+    pick: str | None = None
+    where: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
 
 
 class Certainty(Section):
@@ -84,7 +89,7 @@ class ExportedAllocation(Section):
             has two.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     allocation: AllocationText
     dims: Counts
     seed: Annotated[int, Field(ge=0)]
@@ -154,6 +159,8 @@ class ExportedAllocation(Section):
 def export_trial(
     record: StudyRecord,
     trial: TrialRecord,
+    pick: str | None = None,
+    where: Sequence[str] = (),
 ) -> ExportedAllocation:
     """The export of one trial of a study.
 
@@ -162,6 +169,8 @@ def export_trial(
     Args:
         record: The study.
         trial: One of its trials.
+        pick: How it was picked, for its origin.
+        where: What it had to satisfy.
 
     Raises:
         InputError: If the trial never got as far as an allocation and a seed.
@@ -184,6 +193,8 @@ def export_trial(
             trial=trial.number,
             versions={k: v for k, v in trial.provenance.items() if k != "data"},
             data_fingerprint=trial.provenance.get("data"),
+            pick=pick,
+            where=tuple(where),
         ),
         metrics={k: float(v) for k, v in trial.metrics.items() if math.isfinite(v)},
         certainty=_certainty(record, trial),
@@ -214,7 +225,7 @@ def load_export(path: Path) -> ExportedAllocation:
         InputError: With one line that names the file, the key, what was found and what is allowed.
     """
     try:
-        return ExportedAllocation.model_validate(read_file(path))
+        return ExportedAllocation.model_validate(read_migrated(path, EXPORT))
     except ValidationError as error:
         key, message = first_mistake(error, ExportedAllocation)
         raise InputError(f"{path}: {key}: {message}") from None

@@ -57,7 +57,8 @@ def export_files(
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise InputError(f"--pick: two picks would both be written to {twice}; leave one out")
-    texts = [export_text(export_trial(record, each.trial), chosen, widths) for each in picked]
+    exported = [export_trial(record, each.trial, each.text, each.where) for each in picked]
+    texts = [export_text(each, chosen, widths) for each in exported]
     return dict(zip(paths, texts, strict=True))
 
 

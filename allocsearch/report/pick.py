@@ -41,10 +41,11 @@ _KINDS = ("knee", "best", "max", "min", "weights", "allocation", "trial")
 
 @dataclass(frozen=True)
 class Picked:
-    """A trial, and the text that named it."""
+    """A trial, the text that named it, and the constraints that it had to satisfy."""
 
     text: str
     trial: TrialRecord
+    where: tuple[str, ...] = ()
 
 
 def picks(
@@ -66,7 +67,7 @@ def picks(
             chosen = [member.trial for member in picked_front(record, text, where).members]
         else:
             chosen = [pick(record, text, where)]
-        found += [Picked(text, trial) for trial in chosen]
+        found += [Picked(text, trial, tuple(where)) for trial in chosen]
     return tuple(found)
 
 

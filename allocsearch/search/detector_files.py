@@ -12,7 +12,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from allocsearch.config import InputError, first_mistake, read_file
+from allocsearch.config import InputError, first_mistake
+from allocsearch.config.migration import DETECTOR, read_migrated
 from allocsearch.metrics.reference import Reference
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
@@ -73,7 +74,7 @@ def read_detector(folder: Path) -> DetectorFiles:
             f"{folder}: not a detector (no {CARD} in it); make one: allocsearch train"
         )
     try:
-        card = DetectorCard.model_validate(read_file(path))
+        card = DetectorCard.model_validate(read_migrated(path, DETECTOR))
     except ValidationError as error:
         key, message = first_mistake(error, DetectorCard)
         raise InputError(f"{path}: {key}: {message}") from None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from allocsearch.config import InputError
+from allocsearch.config.migration import EVALUATION, OPENING, migrated, migrated_json
 from allocsearch.search.storage import write_atomically
 
 OPENINGS_NAME = "test_evaluations.json"
@@ -29,6 +32,7 @@ class Opening:
         sets: Fingerprint of each OOD test set by name.
         id_test: Fingerprint of the ID test part.
         again: Whether it was asked for although other picks had been evaluated on the same sets.
+        schema_version: Version of this format.
     """
 
     number: int
@@ -39,6 +43,7 @@ class Opening:
     sets: Mapping[str, str]
     id_test: str
     again: bool = False
+    schema_version: Literal[1] = 1
 
     def repeats(self, other: Opening) -> bool:
         """Whether both are the same trainings on the same data."""
@@ -134,6 +139,7 @@ class Evaluation:
         validation_sets: Names of the OOD validation sets, which all choices were made on.
         provenance: Package versions by name, and `data`, the fingerprint of the search data.
         evaluated: The picked allocations, then the baselines.
+        schema_version: Version of this format.
     """
 
     opening: Opening
@@ -141,6 +147,7 @@ class Evaluation:
     validation_sets: tuple[str, ...]
     provenance: Mapping[str, str]
     evaluated: tuple[Evaluated, ...]
+    schema_version: Literal[1] = 1
 
 
 _OPENINGS = TypeAdapter(tuple[Opening, ...])
@@ -165,11 +172,16 @@ def read_openings(folder: Path) -> tuple[Opening, ...]:
     """
     path = folder / OPENINGS_NAME
     try:
-        return _OPENINGS.validate_json(path.read_bytes())
+        content = from_json(path.read_bytes())
+        if isinstance(content, list):
+            content = [migrated(x, OPENING) if isinstance(x, dict) else x for x in content]
+        return _OPENINGS.validate_python(content)
     except FileNotFoundError:
         return ()
-    except ValidationError as error:
-        raise InputError(f"{path}: {error.errors()[0]['msg']}; put it back as it was") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {_problem(error)}; put it back as it was") from None
 
 
 def append_opening(folder: Path, opening: Opening) -> None:
@@ -193,9 +205,15 @@ def read_evaluation(folder: Path, opening: Opening) -> Evaluation | None:
     """
     path = evaluation_folder(folder, opening) / EVALUATION_NAME
     try:
-        return _EVALUATION.validate_json(path.read_bytes())
+        return _EVALUATION.validate_python(migrated_json(path.read_bytes(), EVALUATION))
     except FileNotFoundError:
         return None
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"]
-        raise InputError(f"{path}: {problem}; remove the file, and evaluate again") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except ValueError as error:
+        message = f"{path}: {_problem(error)}; remove the file, and evaluate again"
+        raise InputError(message) from None
+
+
+def _problem(error: ValueError) -> str:
+    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)

@@ -248,6 +248,7 @@ def save_outcome(outcome: Outcome, folder: Path, keep: str) -> None:
             folder / "model.safetensors", safetensors.torch.save(outcome.model.state_dict())
         )
     content = {
+        "schema_version": 1,
         "allocation": str(outcome.allocation),
         "seed": outcome.seed,
         "score": measurement.score,

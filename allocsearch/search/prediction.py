@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError
+from allocsearch.config.migration import PREDICTION, migrated_json
 from allocsearch.search.storage import write_atomically
 from allocsearch.theory import GaussianChain, Prediction, predict
 
@@ -77,6 +78,7 @@ class StudyPrediction:
         gamma: How fast a top layer of more than k dims loses what it receives.
         eigenvalues: The largest ones, as many as the budget has dims.
         layer_counts: The predictions for each number of layers.
+        schema_version: Version of this format.
     """
 
     examples: int
@@ -89,6 +91,7 @@ class StudyPrediction:
     gamma: float
     eigenvalues: tuple[float, ...]
     layer_counts: tuple[LayerCountPrediction, ...]
+    schema_version: Literal[1] = 1
 
     @property
     def chain(self) -> GaussianChain:
@@ -135,11 +138,13 @@ def read_prediction(folder: Path) -> StudyPrediction | None:
     """
     path = folder / THEORY_NAME
     try:
-        prediction = _ADAPTER.validate_json(path.read_bytes())
+        prediction = _ADAPTER.validate_python(migrated_json(path.read_bytes(), PREDICTION))
         # Numbers that make no chain are found here, not when they are drawn.
         _ = prediction.chain
     except FileNotFoundError:
         return None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except ValueError as error:
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise InputError(f"{path}: {problem}; remove the file, a run writes it anew") from None

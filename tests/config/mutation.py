@@ -299,7 +299,8 @@ def _value(source: random.Random) -> str:
 
 
 def _overrides(source: random.Random, good: dict[str, Any]) -> tuple[str, ...]:
-    keys = [f"{s}.{key}" for s, section in good.items() for key in section]
+    sections = {name: found for name, found in good.items() if isinstance(found, dict)}
+    keys = [f"{s}.{key}" for s, section in sections.items() for key in section]
     keys += ["search_space.file", "study.storage", "data.id.path", "trainer.function"]
     texts = []
     for _ in range(source.choice((1, 1, 2, 4))):

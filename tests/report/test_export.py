@@ -138,7 +138,7 @@ def _edited(exported: ExportedAllocation, **changes: object) -> dict[str, object
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 2}, ["schema_version: found 2", "Allowed: 1."]),
+        ({"schema_version": 3}, ["schema_version: found 3", "reads up to 2; upgrade"]),
         ({"sed": 3}, ["sed: unknown key", "Did you mean seed?", "dims, seed, data"]),
         (
             {"model": {"hiden": 3}},

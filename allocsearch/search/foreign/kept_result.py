@@ -24,6 +24,7 @@ def kept_result(task: Task, metrics: Mapping[str, float], trainer: str) -> Resul
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     provenance = {"python": platform.python_version(), **versions, "trainer": trainer}
     content = {
+        "schema_version": 1,
         "allocation": str(task.allocation),
         "seed": task.seed,
         "metrics": metrics,
