@@ -19,6 +19,7 @@ from allocsearch.report.figures import (
     pareto_pair,
 )
 from allocsearch.report.front import StudyFront, comparable, study_front
+from allocsearch.report.importance_panel import importance_panel
 from allocsearch.report.labels import format_metric, metric_label, metric_name
 from allocsearch.report.panel import Grid, Panel
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
@@ -89,8 +90,10 @@ def panels(
         omitted.append("OOD detection: the study has no OOD validation set.")
     validation, left_out = _validation_sets(record)
     cost, no_cost = cost_panels(record, front)
-    omitted += filter(None, [no_cost])
-    found = (*made, *layers, *validation, *cost, *_rungs(record, objectives))
+    dims, no_dims = importance_panel(record, front)
+    omitted += filter(None, [no_cost, no_dims])
+    deciding = () if dims is None else (dims,)
+    found = (*made, *layers, *validation, *cost, *deciding, *_rungs(record, objectives))
     return found, (*omitted, *left_out)
 
 
