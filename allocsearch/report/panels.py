@@ -37,6 +37,7 @@ from allocsearch.report.rung_figures import rung_scatter
 from allocsearch.report.split_figures import parallel_splits, ternary_map
 from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
+from allocsearch.report.training_panel import training_panel
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -89,11 +90,12 @@ def panels(
     if not any(name.startswith("auroc") for name in map(str, frame)):
         omitted.append("OOD detection: the study has no OOD validation set.")
     validation, left_out = _validation_sets(record)
+    training, no_training = training_panel(record, front)
     cost, no_cost = cost_panels(record, front)
     dims, no_dims = importance_panel(record, front)
-    omitted += filter(None, [no_cost, no_dims])
-    deciding = () if dims is None else (dims,)
-    found = (*made, *layers, *validation, *cost, *deciding, *_rungs(record, objectives))
+    omitted += filter(None, [*no_training, no_cost, no_dims])
+    shown = [*validation, *filter(None, [training]), *cost, *filter(None, [dims])]
+    found = (*made, *layers, *shown, *_rungs(record, objectives))
     return found, (*omitted, *left_out)
 
 

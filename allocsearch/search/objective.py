@@ -24,6 +24,7 @@ from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.checkpoint_file import CheckpointFile
+from allocsearch.search.history import METRICS_NAME
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import PrunedError
 from allocsearch.training.loop import DivergedError, Epoch, train
@@ -258,4 +259,4 @@ def save_outcome(outcome: Outcome, folder: Path, keep: str) -> None:
         "provenance": outcome.provenance,
     }
     # The metrics come last: a folder that has them is complete.
-    write_atomically(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False))
+    write_atomically(folder / METRICS_NAME, json.dumps(content, indent=1, allow_nan=False))

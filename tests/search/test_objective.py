@@ -18,6 +18,7 @@ from allocsearch.data.splits import SearchData
 from allocsearch.metrics.evaluation import Measurement, measure
 from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.hvae import HVAE
+from allocsearch.search.history import read_history
 from allocsearch.search.objective import (
     Candidate,
     Outcome,
@@ -266,6 +267,8 @@ def test_metrics_are_read_back_exactly(outcome: Outcome, tmp_path: Path) -> None
     assert content["score"] == outcome.measurement.score
     assert content["provenance"] == outcome.provenance
     assert [Epoch(**epoch) for epoch in content["history"]] == list(outcome.history)
+    read = read_history(tmp_path / "metrics.json")
+    assert list(read.items()) == [(epoch.epoch, epoch.elbo) for epoch in outcome.history]
 
 
 def test_scores_and_weights_are_read_back_without_pickle(outcome: Outcome, tmp_path: Path) -> None:
