@@ -52,14 +52,23 @@ class Source(Section):
     """Where the values of one data set come from."""
 
     source: SourceName
+    """A set by name, or a kind of files."""
     name: str | None = None
+    """What results call it; without it the source."""
     path: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    """Files or folders of `idx`, `images` and `numpy`, joined in order."""
     labels: str | None = None
+    """File of the classes; for .npz files also the name of an array beside the values."""
     array: str | None = None
+    """Array of a .npz file that holds the values."""
     split: Literal["train", "test"] | None = None
+    """Official part of a named set; without it both."""
     continuous: bool = False
+    """Whether the values of `numpy` are features, to be standardised, and no pixels."""
     invert: bool = False
+    """Whether pixels become 255 - x, as for sets that are dark on light."""
     classes: _Classes | None = None
+    """Classes to keep; without it all."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -80,8 +89,11 @@ class Shift(Section):
     """A synthetic OOD set: a shift of held-out ID data."""
 
     shift: ShiftName
+    """What is done to held-out ID examples."""
     name: str | None = None
+    """What results call it; without it the shift."""
     strength: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """From 0, which changes nothing, to 1."""
 
     @property
     def title(self) -> str:
@@ -121,14 +133,23 @@ class DataSection(Section):
     """ID and OOD data, each with its role. Only the final evaluation reads `ood_test`."""
 
     id: Annotated[Source, BeforeValidator(_source, json_schema_input_type=SourceName | Source)]
+    """The ID data: the name of a set, or a table with `source`."""
     ood_validation: _OodSets = ()
+    """OOD sets and shifts that drive the search."""
     ood_test: _OodSets = ()
+    """OOD sets and shifts that the final evaluation alone opens."""
     train_size: Size | None = None
+    """ID training examples; without it all that is left."""
     validation_size: Size | None = None
+    """ID validation examples; without it 15 %, at most 5,000."""
     test_size: Size | None = None
+    """ID test examples; without it 15 %, or the official test part, at most 5,000."""
     ood_size: Size | None = None
+    """Examples of each OOD set; without it at most 5,000."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of the parts that are drawn."""
     download: bool = False
+    """Whether torchvision may download a named set that is found nowhere."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -22,14 +22,19 @@ class EarlyStoppingSection(Section):
     """
 
     mode: Literal["off", "auto", "forced"] = "off"
+    """Off, on once a rung has proven itself, or on from the start."""
     rungs: Annotated[tuple[_Rung, ...], BeforeValidator(one_or_more), Field(min_length=1)] = (
         0.25,
     )
+    """Shares of the full training, ascending."""
     schedule: RungSchedule = "own"
+    """Whether a rung is a short training by itself, or a point of the full one."""
     reduction_factor: Annotated[int, Field(ge=2, le=1000)] = 3
-    # Kendall's tau of rung and final value, for every objective.
+    """One trial in so many goes on at a rung."""
     min_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Kendall's tau of rung and final value that a rung has to exceed, for every objective."""
     calibration_trials: Annotated[int, Field(ge=4, lt=2**31)] = 8
+    """Full trainings before a rung is judged."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

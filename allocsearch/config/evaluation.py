@@ -15,11 +15,18 @@ class EvaluationSection(Section):
     """How a trained model is measured."""
 
     score: str = "auto"
+    """The OOD score behind the metric `auroc`; `auto` takes the best on the OOD validation sets,
+    for each trial by itself."""
     samples: Size = 16
+    """Draws of the latents for each example, for information."""
     score_samples: Count = 4
+    """Draws of the latents for each example, for OOD scores."""
     batch_size: Count = 500
+    """Examples in one pass."""
     regret_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Steps behind `likelihood_regret`, as 50; 0 leaves that score out."""
     keep: Literal["none", "scores", "models", "all"] = "scores"
+    """Files of a trial beside its metrics."""
 
     def score_names(self, layers: int, likelihood: str) -> tuple[str, ...]:
         """The OOD scores that a model with `layers` layers and this likelihood is measured by."""

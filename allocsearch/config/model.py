@@ -34,19 +34,34 @@ class ModelSection(Section):
     """The HVAE, but for its allocation."""
 
     inference: Literal["bottom_up", "top_down"] = "bottom_up"
+    """Each layer is drawn given the one below, or top down as in a ladder VAE."""
     blocks: Literal["dense", "conv"] = "dense"
+    """Dense layers, or residual convolutions for images."""
     hidden: Count = 256
+    """Units of a dense layer."""
     channels: Count = 64
+    """Channels of a convolution."""
     kernels: Annotated[Counts, AfterValidator(_odd)] = (3,)
+    """Kernel sizes, odd; one for all layers or one for each, bottom to top."""
     strides: Counts = (2,)
+    """Strides, in the same form."""
     latents: _LatentKinds = ("dense",)
+    """Whether latents have a value at each position of a map; in the same form."""
     depth: Count = 2
+    """Dense layers, or residual blocks, of one stage."""
     skip: bool = True
+    """Whether deterministic features pass from stage to stage beside the latents."""
     activation: Literal["silu", "relu", "elu", "gelu", "leaky_relu", "tanh"] = "silu"
+    """Between the layers."""
     likelihood: Literal["bernoulli", "categorical", "logistic_mixture", "gaussian"] = "bernoulli"
+    """What the data is: binarised pixels, grey levels or tokens, 256 grey or RGB values, or
+    continuous features."""
     levels: Annotated[int, Field(ge=2, le=256)] = 256
+    """Values that a feature can have, for `categorical`."""
     one_hot: bool = False
+    """Whether values are ids of tokens, for `categorical`."""
     mixtures: Count = 10
+    """Components of the mixture, for `logistic_mixture`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

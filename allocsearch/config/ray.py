@@ -43,15 +43,12 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 class RaySection(Section):
-    """What a worker asks of Ray; of no matter for what the results mean.
-
-    Attributes:
-        address: Of the cluster; without it that in RAY_ADDRESS, or a local Ray of the run's own.
-        num_cpus: Of one worker; "auto" is training.threads.
-        num_gpus: Of one worker, which trains one population; "auto" is 1 where a node of the
-            cluster has a GPU and training.device may be one, else 0.
-    """
+    """What a worker asks of Ray; of no matter for what the results mean."""
 
     address: Annotated[str, AfterValidator(checked_ray_address)] | None = None
+    """Of the cluster; without it that in RAY_ADDRESS, or a local Ray of the run's own."""
     num_cpus: Annotated[float | Literal["auto"], BeforeValidator(_cpus)] = "auto"
+    """Of one worker; `auto` is `training.threads`."""
     num_gpus: Annotated[float | Literal["auto"], BeforeValidator(_gpus)] = "auto"
+    """Of one worker, which trains one population; `auto` is 1 where a node of the cluster has a
+    GPU and `training.device` may be one, else 0."""

@@ -30,14 +30,23 @@ class StudyConfig(Section):
 
     schema_version: Literal[1] = 1
     study: StudySection = StudySection()
+    """What is searched for, and how long."""
     search_space: SearchSpaceSection
+    """Which allocations can be proposed."""
     data: DataSection | None = None
+    """ID and OOD data; only a trainer of your own can do without."""
     model: ModelSection = ModelSection()
+    """The HVAE, but for its allocation."""
     training: TrainingSection = TrainingSection()
+    """How one model is trained."""
     evaluation: EvaluationSection = EvaluationSection()
+    """How a trained model is measured."""
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
+    """The rungs that may stop trials."""
     trainer: TrainerSection = TrainerSection()
+    """What trains and measures the allocations."""
     ray: RaySection = RaySection()
+    """What a worker asks of Ray."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -27,15 +27,23 @@ class SearchSpaceSection(Section):
     file_keys: ClassVar[tuple[str, ...]] = ("file",)
 
     kind: Literal["ratio", "simplex", "table"] = "simplex"
+    """One parameter (`ratio`), every allocation of the budget (`simplex`), or a list (`table`)."""
     budget: Count
+    """Latent dims in all, the exact sum of every allocation."""
     layers: Annotated[
         tuple[_LayerCount, ...], BeforeValidator(one_or_more), Field(min_length=1)
     ] = (3,)
+    """Number of latent layers; a list searches it too."""
     min_dim: Count = 1
+    """No layer gets fewer dims."""
     step: Counts = (1,)
+    """The dims of a layer are a multiple of it; a list has one for each layer, bottom to top."""
     max_dim: Counts | None = None
+    """No layer gets more dims; a list has one for each layer, bottom to top."""
     ratio_range: Floats2 = (0.1, 10.0)
+    """Smallest and largest ratio of kind `ratio`, searched on a log scale."""
     allocations: Annotated[tuple[AllocationText, ...], BeforeValidator(one_or_more)] = ()
+    """The list of kind `table`, each in the form `64-18-6`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

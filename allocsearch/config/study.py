@@ -28,27 +28,42 @@ class StudySection(Section):
     """What is searched for, and how long."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "study"
+    """Results go to `runs/NAME`; other machines join the study by it."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of the sampler and of all trainings."""
     trials: Count = 50
+    """Trainings in all, replicates and failed ones included."""
     repeats: Literal["neighbour", "replicate"] = "neighbour"
+    """What becomes of a proposal that was trained before: its nearest untrained neighbour, or a
+    training with the next seed."""
     replicates: Count = 3
-    # Of the trials, the last ones.
+    """Most trainings of one allocation."""
     replicate_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the trials, the last ones, that train allocations again where it is least certain
+    whether they are on the front."""
     objectives: Annotated[
         tuple[Annotated[str, BeforeValidator(_objective)], ...],
         BeforeValidator(one_or_more),
         Field(min_length=1),
     ] = ("max:retention", "min:attenuation", "max:auroc")
+    """`max:METRIC` or `min:METRIC`, one or more."""
     sampler: SamplerName = "lattice_gp"
+    """What proposes allocations; `lattice_gp` is our own."""
     warm_start: Literal["none", "theory"] = "none"
+    """First trials: `theory` trains the knee and the ends of the predicted front."""
     workers: Count = 1
+    """Workers that train at once."""
     executor: ExecutorName = "processes"
+    """Workers are processes of this machine, or tasks of Ray."""
     retries: Annotated[int, Field(ge=0, lt=2**31)] = 3
-    # Seconds between two signs of life of a worker; after four without one it is taken for dead.
+    """How often a trial whose worker died is trained again."""
     heartbeat: Annotated[float, Field(gt=0, le=3600)] = 15.0
+    """Seconds between two signs of life of a worker; after four without one it is taken for dead.
+    """
     storage: Annotated[str, AfterValidator(checked_storage_url)] | None = None
-    # Where the files of trials go as well; None for the run folder alone.
+    """URL of the trials; without it `study.db` in the run folder."""
     artifacts: Annotated[str, AfterValidator(checked_artifacts_url)] | None = None
+    """Folder or `s3://BUCKET/PREFIX` for the files of trials; without it the run folder alone."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -33,10 +33,13 @@ class TrainerSection(Section):
     """What trains and measures the allocations: our own HVAE, a function or a program."""
 
     kind: TrainerKind = "hvae"
+    """Our own HVAE, a Python function, or a program."""
     function: str | None = None
+    """`module:function` of kind `callable`."""
     command: Annotated[tuple[str, ...], BeforeValidator(_arguments)] = ()
-    # Seconds.
+    """Program and arguments of kind `command`, with placeholders such as `{allocation}`."""
     time_limit: Annotated[float, Field(gt=0)] | None = None
+    """Seconds that a program may take."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

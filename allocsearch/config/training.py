@@ -14,21 +14,37 @@ class TrainingSection(Section):
     """One training. Shares are of its whole length."""
 
     epochs: Count = 20
+    """Passes over the ID training examples."""
     batch_size: Size = 128
+    """Examples in one step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of Adam."""
     kl: Literal["sampled", "analytic"] = "sampled"
+    """Whether KL terms are drawn or in closed form."""
     kl_warmup: Share = 0.25
+    """Share of the training over which the KL terms get their full weight."""
     free_nats: Annotated[float, Field(ge=0)] = 2.0
+    """Nats of KL divergence that each latent dim has for free, in the batch mean."""
     free_nats_hold: Share = 0.42
+    """Share of the training after which they are taken away."""
     free_nats_end: Share = 0.83
+    """Share by which they are gone."""
     gradient_clip: Annotated[float, Field(gt=0)] = 200.0
+    """Largest norm of the gradient."""
     threads: Count = 1
+    """Of one worker."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of products; `auto` is bfloat16 on a GPU and float32 on a CPU."""
     compile: bool | Literal["auto"] = "auto"
+    """Whether torch compiles the step; `auto` does so only for long trainings alone on a GPU."""
     population: Count | Literal["auto"] = 1
+    """Allocations trained in one pass; `auto` is as many as fit into a GPU, and 1 on a CPU."""
     batch_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """Of batches that all trainings share; without it each has its own."""
     common_noise: bool = False
+    """Whether trainings with `batch_seed` share the noise of their latents, too."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
