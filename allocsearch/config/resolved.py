@@ -29,6 +29,7 @@ class StudyConfig(Section):
     """
 
     schema_version: Literal[1] = 1
+    """Version of the format."""
     study: StudySection = StudySection()
     """What is searched for, and how long."""
     search_space: SearchSpaceSection

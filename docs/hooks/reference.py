@@ -13,9 +13,8 @@ import griffe
 from jsonschema_markdown import generate
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from pydantic import BaseModel
 
-from allocsearch.config import DataSection, Shift, Source, StudyConfig
+from allocsearch.config import DataSection, Section, Shift, Source, StudyConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,10 +44,11 @@ def study_file_page() -> str:
     parts = [
         "# Study file\n\nTOML, or YAML by the ending. `--set SECTION.KEY=VALUE` changes any key "
         "on the command line. A list of one may be written without brackets. "
-        "`search_space.file` names a file whose keys are the defaults of the section.\n"
+        "`search_space.file` names a file whose keys are the defaults of the section. "
+        "`schema_version` stands before all sections; [Exports](export.md#versions) has the "
+        "JSON Schema.\n"
     ]
-    for name, field in StudyConfig.model_fields.items():
-        model = DataSection if name == "data" else field.annotation
+    for name, model in sections().items():
         parts.append(section_text(f"[{name}]", model))
         if name == "data":
             parts.append(section_text("A data set { #source }", Source))
@@ -56,7 +56,15 @@ def study_file_page() -> str:
     return "\n".join(parts)
 
 
-def section_text(title: str, model: type[BaseModel]) -> str:
+def sections() -> dict[str, type[Section]]:
+    """The sections of a study file by name."""
+    types = {name: field.annotation for name, field in StudyConfig.model_fields.items()}
+    types["data"] = DataSection
+    del types["schema_version"]
+    return types
+
+
+def section_text(title: str, model: type[Section]) -> str:
     """The keys of one section as a table.
 
     Raises:
@@ -88,7 +96,7 @@ def _sources() -> griffe.Object | griffe.Alias:
     return griffe.load("allocsearch.config", search_paths=[str(ROOT)])
 
 
-def _descriptions(model: type[BaseModel]) -> dict[str, str]:
+def _descriptions(model: type[Section]) -> dict[str, str]:
     """The docstring of each field."""
     found: Any = _sources()[model.__name__].final_target
     return {
