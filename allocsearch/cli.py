@@ -36,6 +36,7 @@ from allocsearch.config import (
 )
 from allocsearch.report.export import ExportedAllocation
 from allocsearch.report.export_formats import ExportFormat
+from allocsearch.report.image_format import ImageFormat
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.storage import StorageError
 
@@ -283,13 +284,27 @@ def status(run_folder: _RunFolder) -> None:
 
 
 @app.command()
-def report(run_folder: _RunFolder) -> None:
+def report(
+    run_folder: _RunFolder,
+    figures: Annotated[
+        list[ImageFormat] | None,
+        typer.Option(
+            help="Also write every figure to RUN/figures as an image, and what it is drawn from "
+            "as CSV; can be repeated.",
+        ),
+    ] = None,
+) -> None:
     """Write report.html, trials.csv and front.csv of a study, finished or not.
+
+    Images need kaleido, which is installed by `pip install 'allocsearch[figures]'`, and Chrome or
+    Chromium.
 
     Example: `allocsearch report runs/quickstart`
     """
+    from allocsearch.report.figure_files import write_figures
     from allocsearch.report.front import study_front
     from allocsearch.report.page import write_page
+    from allocsearch.report.panels import panels
     from allocsearch.report.tables import write_tables
     from allocsearch.search.records import read_run
 
@@ -297,6 +312,9 @@ def report(run_folder: _RunFolder) -> None:
     front = study_front(record)
     for path in (write_page(record, front), *write_tables(record, front)):
         print(path)
+    if figures:
+        for path in write_figures(panels(record, front)[0], record.folder, figures):
+            print(path)
 
 
 @app.command()

@@ -70,6 +70,7 @@ def cost_panels(record: StudyRecord, front: StudyFront) -> tuple[tuple[Panel, ..
                     frame, cost, metric=metric, volume=front.volume, recommended=recommended
                 ),
                 None if made else grid,
+                frame=frame,
             )
         )
     return tuple(made), None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+import pandas as pd
 import plotly.graph_objects as go
 
 
@@ -28,6 +30,7 @@ class Panel:
         data: The numbers as a table, where no other table of the page has them.
         wide: Whether it takes the whole width of the page.
         warnings: What the numbers warn of, one sentence or more each.
+        frame: What it is drawn from, where that is a table.
     """
 
     section: str
@@ -38,3 +41,9 @@ class Panel:
     data: Grid | None = None
     wide: bool = False
     warnings: tuple[str, ...] = ()
+    frame: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """A name for files: section and title, in small letters, digits and dashes."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.section} {self.title}".lower()).strip("-")

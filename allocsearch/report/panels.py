@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import pandas as pd
@@ -22,9 +23,11 @@ from allocsearch.report.front import StudyFront, comparable, study_front
 from allocsearch.report.importance_panel import importance_panel
 from allocsearch.report.labels import format_metric, metric_label, metric_name
 from allocsearch.report.panel import Grid, Panel
+from allocsearch.report.plotted import plotted
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
 from allocsearch.report.proxy import proxy_check
 from allocsearch.report.proxy_figures import auroc_strips, tau_matrix
+from allocsearch.report.proxy_frames import auroc_frame, tau_frame
 from allocsearch.report.proxy_text import (
     omission,
     proxy_warnings,
@@ -118,6 +121,7 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             f"The line is the edge of what was reached in these two objectives.{bars}",
             f"Scatter plot of {what}: {names}. The table of all trials has the numbers.",
             pareto_pair(shown, x, y),
+            frame=plotted(shown, [x.metric, y.metric]),
         )
     if len(objectives) == 3:
         yield Panel(
@@ -128,6 +132,7 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             "all trials has the numbers.",
             pareto_3d(shown, (objectives[0], objectives[1], objectives[2])),
             wide=True,
+            frame=plotted(shown, [objective.metric for objective in objectives]),
         )
 
 
@@ -174,6 +179,7 @@ def _ratios(
             f"Scatter plot of {label} against the ratio of each trial's allocation. The table of "
             "all trials has the numbers.",
             metric_by_ratio(shown, objective.metric, curves),
+            frame=plotted(shown, [objective.metric]),
         )
 
 
@@ -194,6 +200,7 @@ def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
                 f"Ternary plot of the dims of three layers, coloured by {label}. The table of all "
                 "trials has the numbers.",
                 ternary_map(shown, objective.metric),
+                frame=plotted(shown, [objective.metric]),
             )
     elif max(counts) > 2:
         metric = objectives[0].metric
@@ -206,6 +213,7 @@ def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             "trials has the numbers.",
             parallel_splits(shown, objectives, metric),
             wide=True,
+            frame=plotted(shown, [objective.metric for objective in objectives]),
         )
 
 
@@ -224,7 +232,15 @@ def _layers(record: StudyRecord, frame: pd.DataFrame, front: StudyFront) -> Iter
             "numbers follows.",
             layer_bars(frame, kind, numbers),
             grid,
+            frame=_layer_frame(frame, kind, numbers),
         )
+
+
+def _layer_frame(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> pd.DataFrame:
+    """The rows of a few trials in their order, with the metric of every layer."""
+    layers = [name for name in map(str, frame) if re.fullmatch(rf"{kind}_[0-9]+", name)]
+    rows = frame.set_index("number", drop=False).loc[[*numbers], ["number", "allocation", *layers]]
+    return rows.reset_index(drop=True)
 
 
 def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
@@ -252,9 +268,10 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
             "luck of those.",
             "Matrix of Kendall's tau of every two OOD validation sets. A table with the numbers "
             "follows.",
-            tau_matrix(check),
+            tau_matrix(tau_frame(check)),
             Grid(("sets", "tau (95 % bootstrap)"), taus),
             warnings=warnings,
+            frame=tau_frame(check),
         ),
         Panel(
             "validation",
@@ -263,8 +280,9 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
             "it tells.",
             "Strips of the AUROC of all allocations, one for each OOD validation set. A table "
             "with the numbers follows.",
-            auroc_strips(check),
+            auroc_strips(auroc_frame(check)),
             Grid(("set", "min", "median", "max", "tau with the others"), spreads),
+            frame=auroc_frame(check),
         ),
     ), ()
 
@@ -294,6 +312,7 @@ def _rungs(record: StudyRecord, objectives: tuple[Objective, ...]) -> Iterator[P
             "that at each rung. A table with the numbers follows.",
             rung_scatter(frame, metric),
             _rung_grid(frame, metric),
+            frame=frame[["number", "allocation", "rung", "counts", at_rung(metric), metric]],
         )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from allocsearch.report import theme
-from allocsearch.report.proxy import ProxyCheck
+from allocsearch.report.agreement import Agreement
 from allocsearch.report.proxy_text import tau_text
 from allocsearch.report.thinning import MOST
 
@@ -19,14 +20,20 @@ _DIVERGING = (
 )
 
 
-def tau_matrix(check: ProxyCheck) -> go.Figure:
+def tau_matrix(frame: pd.DataFrame) -> go.Figure:
     """Kendall's tau of every pair of OOD validation sets, as a matrix of coloured cells.
 
     Args:
-        check: Of two sets or more.
+        frame: That of `tau_frame`: `set`, `other`, `tau`, `low` and `high`, a row for each pair.
     """
-    names = [entry.name for entry in check.sets]
-    found = {**check.agreements, **{(b, a): v for (a, b), v in check.agreements.items()}}
+    names = [*dict.fromkeys([*frame["set"], *frame["other"]])]
+    pairs = [
+        ((one, other), None if math.isnan(tau) else Agreement(tau, low, high, 0))
+        for one, other, tau, low, high in frame[["set", "other", "tau", "low", "high"]].itertuples(
+            index=False
+        )
+    ]
+    found = {**dict(pairs), **{(other, one): value for (one, other), value in pairs}}
     cells = [[found.get((row, column)) for column in names] for row in names]
     figure = go.Figure(
         go.Heatmap(
@@ -59,31 +66,30 @@ def tau_matrix(check: ProxyCheck) -> go.Figure:
     return figure
 
 
-def auroc_strips(check: ProxyCheck) -> go.Figure:
+def auroc_strips(frame: pd.DataFrame) -> go.Figure:
     """The AUROC of every allocation on each OOD validation set, one row of marks for each.
 
     Of more than 1,000 allocations only those have a mark that lie far from the others.
 
     Args:
-        check: Of one set or more.
+        frame: That of `auroc_frame`: `set`, `allocation` (text) and `auroc`.
     """
     figure = go.Figure()
-    names = [str(allocation) for allocation in check.allocations]
-    for entry in check.sets:
+    for name, rows in frame.groupby("set", sort=False):
         figure.add_trace(
             go.Box(
-                x=list(entry.aurocs),
-                y=[entry.name] * len(entry.aurocs),
+                x=rows["auroc"].tolist(),
+                y=[name] * len(rows),
                 orientation="h",
-                name=entry.name,
-                boxpoints="all" if len(entry.aurocs) <= MOST else "outliers",
+                name=name,
+                boxpoints="all" if len(rows) <= MOST else "outliers",
                 # The marks are what counts; their box shows the median and the quartiles.
                 pointpos=0,
                 jitter=0.35,
                 marker={"color": theme.FRONT, "size": 6, "opacity": 0.75},
                 line={"color": theme.MUTED, "width": 1.5},
                 fillcolor="rgba(0, 0, 0, 0)",
-                customdata=names,
+                customdata=rows["allocation"].tolist(),
                 hoveron="points",
                 hovertemplate="<b>%{customdata}</b><br>%{y}: AUROC %{x:.4g}<extra></extra>",
                 showlegend=False,

@@ -57,7 +57,7 @@ def ternary_map(frame: pd.DataFrame, metric: str) -> go.Figure:
         template=theme.template("light"),
         # A mark in a legend would have no colour.
         showlegend=False,
-        coloraxis=_colors(metric),
+        coloraxis=_colors(metric, rows[metric]),
         ternary={
             "sum": budget,
             "aaxis": {"title": {"text": "layer 3"}},
@@ -95,14 +95,17 @@ def parallel_splits(
     )
     figure.update_layout(
         template=theme.template("light"),
-        coloraxis=_colors(metric),
+        coloraxis=_colors(metric, rows[metric]),
         margin={"l": 64, "r": 16, "t": 64, "b": 24},
     )
     return figure
 
 
-def _colors(metric: str) -> dict[str, object]:
+def _colors(metric: str, values: pd.Series) -> dict[str, object]:
+    # Left alone, plotly widens the range by 1 for a group of marks that all have one value.
+    ends = {"cmin": float(values.min()), "cmax": float(values.max())}
     return {
+        **(ends if values.nunique() > 1 else {}),
         "colorscale": "Viridis",
         "colorbar": {"title": {"text": plot_label(metric), "side": "right"}, "thickness": 12},
     }

@@ -68,3 +68,10 @@ def test_the_number_of_layers_decides_which_is_drawn(study, texts, titles):
     assert found[: len(titles)] == titles
     assert bool(found) == bool(titles)
     assert ('id="splits"' in render_page(record)) == bool(titles)
+
+
+def test_colours_span_the_values_alone(study):
+    frame = trials_frame(study)
+    axis = ternary_map(frame, "attenuation").layout.coloraxis
+    values = [trial.metrics["attenuation"] for trial in study.complete]
+    assert (axis.cmin, axis.cmax) == (min(values), max(values))
