@@ -189,6 +189,25 @@ class HVAE(nn.Module, ABC):
 
         return self._decode(*self._descend(latents[-1], choose))
 
+    def generate_below(
+        self, latents: Sequence[Tensor], k: int, noise: Sequence[Tensor]
+    ) -> Generation:
+        """Decode latents, the k lowest of them replaced by draws from their prior.
+
+        Args:
+            latents: z_1, ..., z_L, `(..., batch, d_l)`. Those of the k lowest are not read.
+            k: From 0 to L; L gives a draw from the model.
+            noise: Standard normal, bottom to top, `(..., batch, d_l)`; that of the k lowest is
+                read.
+        """
+
+        def choose(layer: int, prior: Gaussian) -> Tensor:
+            return self._draw(layer, prior, noise[layer]).z if layer < k else latents[layer]
+
+        top = len(self.decoder) - 1
+        zeros = torch.zeros_like(noise[top])
+        return self._decode(*self._descend(choose(top, Gaussian(zeros, zeros)), choose))
+
     def priors_given(self, latents: Sequence[Tensor]) -> tuple[Gaussian | None, ...]:
         """The priors p(z_l | z_{>l}) at given latents, without the likelihood of x.
 

@@ -43,6 +43,10 @@ class Bernoulli(Likelihood):
         """Log probability in nats, `(..., batch)`, from logits `(..., batch, features)`."""
         return (x * parameters - functional.softplus(parameters)).sum(-1)
 
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Probabilities of 1, as grey values, `(..., batch, features)`."""
+        return 255 * torch.sigmoid(parameters)
+
     def marginal_parameters(self, values: Tensor) -> Tensor:
         """Logits of the mean of each feature, `(features,)`.
 

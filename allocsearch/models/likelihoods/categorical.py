@@ -51,6 +51,15 @@ class Categorical(Likelihood):
         chosen = torch.take_along_dim(logits, level, -2).squeeze(-2)
         return torch.sum(chosen - logits.logsumexp(-2), (-2, -1))
 
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Mean levels, the highest of which is 255, `(..., batch, features)`."""
+        if self._one_hot:
+            raise ValueError("the ids of tokens have no mean")
+        logits = parameters.reshape(*parameters.shape[:-1], self.channels, self._levels, -1)
+        level = torch.arange(self._levels, device=parameters.device)[:, None]
+        mean = torch.sum(logits.softmax(-2) * level, -2)
+        return 255 / (self._levels - 1) * mean.flatten(-2)
+
     def marginal_parameters(self, values: Tensor) -> Tensor:
         """Log of how often each feature has each level, half an example of each added.
 

@@ -45,6 +45,10 @@ class Gaussian(Likelihood):
         squares = (x - mean).square() * (-log_var).exp()
         return -0.5 * (squares + log_var + math.log(2 * math.pi)).sum(-1)
 
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Means, `(..., batch, features)`, in units of the standardised data."""
+        return parameters.chunk(2, -1)[0]
+
     def marginal_parameters(self, values: Tensor) -> Tensor:
         """Mean and log variance of each feature, `(2 * features,)`, half an example added.
 

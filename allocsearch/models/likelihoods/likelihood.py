@@ -59,6 +59,19 @@ class Likelihood(Protocol):
             Nats, `(..., batch)`.
         """
 
+    def mean(self, parameters: Tensor) -> Tensor:
+        """The mean of p(x | z), as a picture of it shows it.
+
+        Args:
+            parameters: What the decoder gives, `(..., batch, outputs * positions)`, outputs first.
+
+        Returns:
+            On the scale of the stored values, 0 to 255 for pixels, `(..., batch, features)`.
+
+        Raises:
+            ValueError: If stored values are ids, which have no mean.
+        """
+
     def marginal_parameters(self, values: Tensor) -> Tensor:
         """The parameters of the marginal model: independent features, no latent.
 

@@ -57,17 +57,33 @@ class LogisticMixture(Likelihood):
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Nats, `(..., batch)`, from `(..., batch, outputs * positions)`."""
-        m, c = self._mixtures, self.channels
-        # Blocks of m numbers at every position: (..., batch, blocks, m, positions).
-        blocks = parameters.reshape(*parameters.shape[:-1], self.outputs // m, m, -1)
-        sizes = [1, c, c, self._coefficients]
-        logits, means, log_scales, coefficients = torch.split(blocks, sizes, -3)
-        pixels = x.reshape(len(x), c, 1, -1)
-        if c == 3:
+        logits, means, log_scales, coefficients = self._blocks(parameters)
+        pixels = x.reshape(len(x), self.channels, 1, -1)
+        if self.channels == 3:
             means = _dependent(means, coefficients.tanh(), pixels)
         within = _log_bin(pixels, means, log_scales.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)).sum(-3)
         weights = logits.squeeze(-3).log_softmax(-2)
         return torch.logsumexp(weights + within, -2).sum(-1)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Means of the mixtures, `(..., batch, features)`; a component's is kept within 0 to 255.
+
+        The mean of g is that at the component's mean of r, that of b at those of r and g.
+        """
+        logits, means, _, coefficients = self._blocks(parameters)
+        pixels = means.clamp(-1, 1)
+        # First g follows from r, then b from both.
+        for _ in range(self.channels - 1):
+            pixels = _dependent(means, coefficients.tanh(), pixels).clamp(-1, 1)
+        mean = (logits.softmax(-2) * pixels).sum(-2)
+        return ((mean + 1) * 127.5).flatten(-2)
+
+    def _blocks(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits, means, log scales and coefficients, each `(..., blocks, m, positions)`."""
+        m, c = self._mixtures, self.channels
+        blocks = parameters.reshape(*parameters.shape[:-1], self.outputs // m, m, -1)
+        logits, means, scales, rest = torch.split(blocks, [1, c, c, self._coefficients], -3)
+        return logits, means, scales, rest
 
     def marginal_parameters(self, values: Tensor) -> Tensor:
         """One logistic for each feature, with its mean and variance, half an example added.
