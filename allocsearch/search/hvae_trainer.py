@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from allocsearch.config import StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search.checkpoint_file import EVERY, CheckpointFile, identity
+from allocsearch.search.depth_sheet import depth_sheet
+from allocsearch.search.depths import DEPTHS_NAME
 from allocsearch.search.objective import (
     Candidate,
     Outcome,
@@ -15,6 +18,7 @@ from allocsearch.search.objective import (
     train_and_measure,
 )
 from allocsearch.search.resources import population_size
+from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 
@@ -66,7 +70,7 @@ class HVAETrainer:
         ):
             index = indices[place]
             if isinstance(outcome, Outcome):
-                save_outcome(outcome, tasks[index].folder, config.evaluation.keep)
+                self._save(outcome, tasks[index].folder)
                 found = outcome.measurement
                 yield (
                     index,
@@ -76,6 +80,15 @@ class HVAETrainer:
                 )
             else:
                 yield index, outcome
+
+    def _save(self, outcome: Outcome, folder: Path) -> None:
+        keep = self._config.evaluation.keep
+        if keep != "none":
+            sheet = depth_sheet(outcome.model, self._data.validation.values, outcome.seed)
+            if sheet is not None:
+                write_atomically(folder / DEPTHS_NAME, sheet)
+        # The metrics come last: a folder that has them is complete.
+        save_outcome(outcome, folder, keep)
 
     def _checkpoint_of(self, task: Task) -> CheckpointFile | None:
         if task.checkpoint is None:

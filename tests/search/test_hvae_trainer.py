@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 
-def trainer(epochs: int = 8, **early_stopping: object) -> HVAETrainer:
+def trainer(epochs: int = 8, keep: str = "all", **early_stopping: object) -> HVAETrainer:
     return HVAETrainer(
         StudyConfig.model_validate(
             {
@@ -26,7 +27,7 @@ def trainer(epochs: int = 8, **early_stopping: object) -> HVAETrainer:
                 },
                 "model": {"hidden": 8, "depth": 1},
                 "training": {"epochs": epochs, "batch_size": 256},
-                "evaluation": {"samples": 2, "score_samples": 2, "keep": "all"},
+                "evaluation": {"samples": 2, "score_samples": 2, "keep": keep},
                 "early_stopping": {"mode": "forced", **early_stopping},
             }
         )
@@ -93,6 +94,35 @@ def test_a_training_that_diverges_at_its_own_schedule_fails(tmp_path: Path) -> N
     assert isinstance(found, RuntimeError)
     assert not isinstance(found, PrunedError)
     assert seen == []
+
+
+def test_a_trial_has_a_picture_of_its_depths_before_its_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    replace = os.replace
+
+    def record(source: str, target: Path) -> None:
+        written.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", record)
+    found = run(trainer(2), tmp_path / "with", Hooks())
+    assert written[0] == "depths.png"
+    assert written[-1] == "metrics.json"
+    # Neither this training nor the next one of the process depends on it.
+    monkeypatch.setattr("allocsearch.search.hvae_trainer.depth_sheet", lambda *given: None)
+    assert run(trainer(2), tmp_path / "without", Hooks()) == found
+    assert not (tmp_path / "without" / "depths.png").exists()
+    files = ("model.safetensors", "scores.npz", "metrics.json")
+    for name in files:
+        kept = [(tmp_path / folder / name).read_bytes() for folder in ("with", "without")]
+        assert kept[0] == kept[1]
+
+
+def test_who_keeps_nothing_keeps_no_picture(tmp_path: Path) -> None:
+    run(trainer(1, "none"), tmp_path, Hooks())
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
 class StopError(Exception):
