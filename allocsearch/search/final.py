@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, stdev
 
+import torch
+
 from allocsearch.config import DataSection, InputError
 from allocsearch.data.splits import TestData, load_test_data
 from allocsearch.metrics.finite import NotFiniteError, check_finite
@@ -25,7 +27,7 @@ from allocsearch.search.evaluations import (
     read_openings,
     write_evaluation,
 )
-from allocsearch.search.final_scores import load_scores, save_scores
+from allocsearch.search.final_scores import load_scores, save_scores, scores_path
 from allocsearch.search.final_statistics import Scored, detected
 from allocsearch.search.folder_lock import held
 from allocsearch.search.fresh import FreshTraining, fresh_seeds, search_data, train_fresh
@@ -173,7 +175,8 @@ class _Test:
 
     @property
     def path(self) -> Path:
-        return self.folder / "scores" / f"{self.training.name}.npz"
+        allocation, seed = str(self.training.allocation), self.training.seed
+        return scores_path(self.folder, allocation, seed)
 
 
 def _score(job: _Test, check: Callable[[], None]) -> None:
@@ -191,7 +194,11 @@ def _score(job: _Test, check: Callable[[], None]) -> None:
     except NotFiniteError as error:
         job.training.fail(str(error))
         return
-    save_scores(of_id, of_ood, job.path)
+    save_scores(
+        {key: each.numpy() for key, each in of_id.items()},
+        {name: {key: s.numpy() for key, s in own.items()} for name, own in of_ood.items()},
+        job.path,
+    )
 
 
 def _summary(
@@ -206,7 +213,9 @@ def _summary(
         ended = [own for own in trainings[entrant] if own.failure is None]
         if score is None or not ended:
             return None
-        return Scored(*load_scores([_Test(own, place).path for own in ended], score, sets))
+        of_id, of_ood = load_scores([_Test(own, place).path for own in ended], score, sets)
+        tensors = {name: torch.from_numpy(each) for name, each in of_ood.items()}
+        return Scored(torch.from_numpy(of_id), tensors)
 
     uniform = {
         each.allocation.layers: scored(each, choices[each].score)

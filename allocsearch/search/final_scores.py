@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from allocsearch.search.storage import write_atomically
+from allocsearch.config import InputError
+from allocsearch.search.score_files import read_scores, write_scores
 
-_ID, _OOD = "id.", "ood."
+_ID, _OOD = "id", "ood."
+
+Array = NDArray[np.float32]
+
+
+def scores_path(folder: Path, allocation: str, seed: int) -> Path:
+    """Where an evaluation's folder keeps the scores of one model.
+
+    Args:
+        folder: As `evaluation_folder`.
+        allocation: In text form.
+        seed: Of the training.
+    """
+    return folder / "scores" / f"{allocation}-{seed}.npz"
 
 
 def save_scores(
-    of_id: Mapping[str, Tensor], of_ood: Mapping[str, Mapping[str, Tensor]], path: Path
+    of_id: Mapping[str, Array], of_ood: Mapping[str, Mapping[str, Array]], path: Path
 ) -> None:
     """Write the scores of one model, as float32.
 
@@ -25,36 +37,29 @@ def save_scores(
         of_ood: The same of each OOD test set by name, `(m,)`.
         path: An .npz file.
     """
-    tables = {_ID: of_id, **{f"{_OOD}{name}.": table for name, table in of_ood.items()}}
-    arrays = {
-        f"{prefix}{score}": values.numpy().astype(np.float32)
-        for prefix, table in tables.items()
-        for score, values in table.items()
-    }
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())
+    write_scores(path, {_ID: of_id, **{f"{_OOD}{name}": own for name, own in of_ood.items()}})
 
 
 def load_scores(
     paths: Sequence[Path], score: str, sets: Sequence[str]
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> tuple[Array, dict[str, Array]]:
     """One score of several models on the same examples.
 
     Args:
-        paths: A file for each model.
+        paths: A file for each model, one or more.
         score: Its name.
         sets: Names of the OOD test sets.
 
     Returns:
         Of the ID test examples, `(models, n)`, and of each OOD set, `(models, m)`.
+
+    Raises:
+        InputError: If a file cannot be read, has not these scores, or is of other examples.
     """
-
-    def stacked(prefix: str) -> Tensor:
-        rows = []
-        for path in paths:
-            with np.load(path, allow_pickle=False) as file:
-                rows.append(torch.from_numpy(file[f"{prefix}{score}"]))
-        return torch.stack(rows)
-
-    return stacked(_ID), {name: stacked(f"{_OOD}{name}.") for name in sets}
+    names = (_ID, *(f"{_OOD}{name}" for name in sets))
+    found = [read_scores(path, score, names) for path in paths]
+    for path, own in zip(paths, found, strict=True):
+        if any(len(own[name]) != len(found[0][name]) for name in names):
+            raise InputError(f"{path}: scores of other examples than in {paths[0]}")
+    of_id, *of_ood = (np.stack([own[name] for own in found]) for name in names)
+    return of_id, dict(zip(sets, of_ood, strict=True))

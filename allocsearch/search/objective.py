@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import io
 import json
 import math
 import platform
@@ -12,7 +11,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import safetensors.torch
 import torch
 
@@ -25,6 +23,7 @@ from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.checkpoint_file import CheckpointFile
 from allocsearch.search.history import METRICS_NAME
+from allocsearch.search.score_files import SCORES_NAME, write_scores
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import PrunedError
 from allocsearch.training.loop import DivergedError, Epoch, train
@@ -236,14 +235,11 @@ def save_outcome(outcome: Outcome, folder: Path, keep: str) -> None:
     """
     measurement = outcome.measurement
     if keep in ("scores", "all"):
-        arrays = {
-            f"{name}.{score}": values.numpy().astype(np.float32)
-            for name, scores in measurement.scores.items()
-            for score, values in scores.items()
+        tables = {
+            name: {score: values.numpy() for score, values in table.items()}
+            for name, table in measurement.scores.items()
         }
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        write_atomically(folder / "scores.npz", buffer.getvalue())
+        write_scores(folder / SCORES_NAME, tables)
     if keep in ("models", "all"):
         write_atomically(
             folder / "model.safetensors", safetensors.torch.save(outcome.model.state_dict())
