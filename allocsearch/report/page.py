@@ -20,6 +20,8 @@ from allocsearch.report.candidate_text import (
     uncertainty_lines,
     value_text,
 )
+from allocsearch.report.chosen_files import chosen_files
+from allocsearch.report.depth_pictures import depth_pictures
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
 from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
 from allocsearch.report.front import (
@@ -37,11 +39,12 @@ from allocsearch.report.labels import (
 )
 from allocsearch.report.panels import panels
 from allocsearch.report.recommendation import recommendation
+from allocsearch.report.representatives import representatives
 from allocsearch.report.rung_text import rung_table
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import front_text, progress_text
 from allocsearch.report.thinning import MOST, latest_text, listed, listed_text
-from allocsearch.search.evaluations import read_evaluation, read_openings
+from allocsearch.search.evaluations import latest_evaluation, read_openings
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.storage import write_atomically
 
@@ -105,7 +108,9 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
     )
     front = front or study_front(record)
     frame = trials_frame(record, front)
-    figures, omitted = panels(record, front, frame)
+    files = chosen_files(record, front)
+    figures, omitted = panels(record, front, frame, files)
+    pictures, no_pictures = depth_pictures(record, representatives(record, front), files)
     trials = listed(frame, record.config.study.parsed_objectives)
     header, rows = _rows(record, trials)
     failures = [t for t in record.trials if t.state in ("failed", "interrupted")]
@@ -128,8 +133,9 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
         replicated=front.spread is not None,
         uncertainty=uncertainty_lines(front, record.config.study.parsed_objectives),
         panels=figures,
+        pictures=pictures,
         rungs=rung_table(record),
-        omitted=omitted,
+        omitted=(*omitted, *no_pictures),
         trials_text=listed_text(trials, frame),
         failures=failures[-MOST:],
         failures_text=latest_text(failures),
@@ -175,8 +181,7 @@ def final_evaluation(record: StudyRecord) -> FinalEvaluation | None:
     if not openings:
         return None
     opened = opened_text(openings)
-    found = [read_evaluation(record.folder, opening) for opening in reversed(openings)]
-    latest = next((evaluation for evaluation in found if evaluation is not None), None)
+    latest = latest_evaluation(record.folder)
     if latest is None:
         return FinalEvaluation(opened, openings[-1].when, (), (), ("None of them has ended.",))
     lines = (*choice_lines(latest), method_text(latest))

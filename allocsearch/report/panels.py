@@ -10,7 +10,9 @@ import pandas as pd
 
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
+from allocsearch.report.chosen_files import chosen_files
 from allocsearch.report.cost_panels import cost_panels
+from allocsearch.report.detection_panels import detection_panels, evaluation_panels
 from allocsearch.report.early_stopping import at_rung, rung_frame
 from allocsearch.report.figures import (
     MOST_BARS,
@@ -41,6 +43,7 @@ from allocsearch.report.split_figures import parallel_splits, ternary_map
 from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
 from allocsearch.report.training_panel import training_panel
+from allocsearch.search.artifacts.at_hand import FilesAtHand
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -53,7 +56,10 @@ _LAYER_KINDS = {
 
 
 def panels(
-    record: StudyRecord, front: StudyFront | None = None, frame: pd.DataFrame | None = None
+    record: StudyRecord,
+    front: StudyFront | None = None,
+    frame: pd.DataFrame | None = None,
+    files: FilesAtHand | None = None,
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     """The figures of a study, and a sentence for each part that it has too little for.
 
@@ -61,6 +67,7 @@ def panels(
         record: The study.
         front: Its front, where that is known already.
         frame: Its `trials_frame`, where that is known already.
+        files: Its `chosen_files`, where they are known already.
     """
     trials = comparable(record)
     if not trials:
@@ -93,13 +100,16 @@ def panels(
     if not any(name.startswith("auroc") for name in map(str, frame)):
         omitted.append("OOD detection: the study has no OOD validation set.")
     validation, left_out = _validation_sets(record)
+    files = files or chosen_files(record, front)
+    detection, no_scores = detection_panels(record, representatives(record, front), files)
+    tested, no_test_scores = evaluation_panels(record)
     training, no_training = training_panel(record, front)
     cost, no_cost = cost_panels(record, front)
     dims, no_dims = importance_panel(record, front)
+    shown = [*validation, *detection, *filter(None, [training]), *cost, *filter(None, [dims])]
+    omitted += (*left_out, *no_scores, *no_test_scores)
     omitted += filter(None, [*no_training, no_cost, no_dims])
-    shown = [*validation, *filter(None, [training]), *cost, *filter(None, [dims])]
-    found = (*made, *layers, *shown, *_rungs(record, objectives))
-    return found, (*omitted, *left_out)
+    return (*made, *layers, *shown, *tested, *_rungs(record, objectives)), tuple(omitted)
 
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:

@@ -217,3 +217,16 @@ def read_evaluation(folder: Path, opening: Opening) -> Evaluation | None:
 
 def _problem(error: ValueError) -> str:
     return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
+
+
+def latest_evaluation(folder: Path) -> Evaluation | None:
+    """The last final evaluation of a run folder that ended; None where none did.
+
+    Raises:
+        InputError: If a file of it cannot be read.
+    """
+    for opening in reversed(read_openings(folder)):
+        found = read_evaluation(folder, opening)
+        if found is not None:
+            return found
+    return None
