@@ -40,7 +40,7 @@ class Provenance(Section):
     Attributes:
         study: Name of the study.
         trial: Number of the trial.
-        versions: Versions of the packages that trained it, by name.
+        versions: Versions of the packages that trained it, by name, and the machine.
         data_fingerprint: Fingerprint of the data it was trained on, where known.
         pick: How it was picked, as `--pick` takes it, where known.
         where: What it had to satisfy, as `--where` takes it.

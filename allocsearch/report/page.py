@@ -22,6 +22,7 @@ from allocsearch.report.candidate_text import (
 )
 from allocsearch.report.chosen_files import chosen_files
 from allocsearch.report.depth_pictures import depth_pictures
+from allocsearch.report.environment import difference_lines, settings, trials_text
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
 from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
 from allocsearch.report.front import (
@@ -40,6 +41,7 @@ from allocsearch.report.labels import (
 from allocsearch.report.panels import panels
 from allocsearch.report.recommendation import recommendation
 from allocsearch.report.representatives import representatives
+from allocsearch.report.reproduction import reproduction_steps
 from allocsearch.report.rung_text import rung_table
 from allocsearch.report.tables import trials_frame
 from allocsearch.report.terminal import front_text, progress_text
@@ -113,6 +115,7 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
     pictures, no_pictures = depth_pictures(record, representatives(record, front), files)
     trials = listed(frame, record.config.study.parsed_objectives)
     header, rows = _rows(record, trials)
+    found = settings(record)
     failures = [t for t in record.trials if t.state in ("failed", "interrupted")]
     by_number = {row.cells[0].key: row for row in rows}
     front_header, front_rows = header, [by_number[m.trial.number] for m in front.members]
@@ -140,6 +143,10 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
         failures=failures[-MOST:],
         failures_text=latest_text(failures),
         config=record.config.to_toml(),
+        environment=found,
+        differences=difference_lines(found),
+        trials_of=trials_text,
+        steps=reproduction_steps(record, found),
         figure_json=[json.loads(panel.figure.to_json()) for panel in figures],
         templates={scheme: theme.template(scheme).to_plotly_json() for scheme in _SCHEMES},
         plotly_js=Markup(get_plotlyjs()) if figures else None,  # noqa: S704

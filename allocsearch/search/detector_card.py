@@ -92,7 +92,7 @@ class DetectorCard(Section):
         validation_size: ID validation examples behind the thresholds.
         results: On the OOD validation sets.
         metrics: Of the training (nats or without unit), as in metrics.json.
-        versions: Of the packages that trained it, by name.
+        versions: Of the packages that trained it, by name, and the machine.
         sha256: Of the files of tensors, by name.
     """
 

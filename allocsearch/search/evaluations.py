@@ -137,7 +137,8 @@ class Evaluation:
         opening: What was evaluated, and when.
         study: Name of the study.
         validation_sets: Names of the OOD validation sets, which all choices were made on.
-        provenance: Package versions by name, and `data`, the fingerprint of the search data.
+        provenance: Package versions by name, the machine, and `data`, the fingerprint of the
+            search data.
         evaluated: The picked allocations, then the baselines.
         schema_version: Version of this format.
     """

@@ -106,7 +106,7 @@ def evaluate(
             opening=opening,
             study=config.study.name,
             validation_sets=tuple(entry.title for entry in config.ood_validation),
-            provenance=provenance(data),
+            provenance=provenance(data, config.training),
             evaluated=_summary(trainings, scores, place, tuple(sets)),
         )
         write_evaluation(folder, evaluation)

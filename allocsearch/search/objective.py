@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,10 +20,12 @@ from allocsearch.metrics.finite import NotFiniteError
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.checkpoint_file import CheckpointFile
+from allocsearch.search.environment import environment
 from allocsearch.search.history import METRICS_NAME
 from allocsearch.search.score_files import SCORES_NAME, write_scores
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import PrunedError
+from allocsearch.training.device import device_of
 from allocsearch.training.loop import DivergedError, Epoch, train
 from allocsearch.training.population import train_population
 
@@ -47,7 +47,7 @@ class Outcome:
         model: The trained model, in eval mode.
         history: The epochs of its training.
         measurement: What was measured.
-        provenance: Package versions by name, and `data`, the fingerprint of the search data.
+        provenance: As `provenance` gives it.
     """
 
     allocation: Allocation
@@ -140,7 +140,7 @@ def train_and_measure(
                 yield index, error
             else:
                 own = (candidate.allocation, candidate.seed, models[place], history)
-                yield index, Outcome(*own, found, provenance(data))
+                yield index, Outcome(*own, found, provenance(data, training))
 
 
 def rung_epochs(rungs: Sequence[float], epochs: int) -> dict[int, float]:
@@ -219,10 +219,18 @@ def measurement_settings(evaluation: EvaluationSection, seed: int) -> Settings:
     )
 
 
-def provenance(data: SearchData) -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on, and the data fingerprint."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **versions, "data": data.fingerprint}
+def provenance(data: SearchData, training: TrainingSection) -> dict[str, str]:
+    """What results depend on: `environment`, `device`, `threads` and `data`, its fingerprint."""
+    device = device_of(training)
+    name = "cpu"
+    if device.type == "cuda":
+        name = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
+    return {
+        **environment(_PACKAGES),
+        "device": name,
+        "threads": str(training.threads),
+        "data": data.fingerprint,
+    }
 
 
 def save_outcome(outcome: Outcome, folder: Path, keep: str) -> None:

@@ -70,7 +70,8 @@ class TrialRecord:
         metrics: Every recorded metric of a complete trial by name.
         score: The OOD score behind the metric `auroc`, where there are OOD validation sets.
         broken_invariants: Names of the invariants of the information measures that do not hold.
-        provenance: Package versions by name, and `data`, the fingerprint of the search data.
+        provenance: Package versions by name, the machine, and `data`, the fingerprint of the
+            search data.
         duration: Seconds from start to end, for a trial that ended.
         ended: When it ended, by the clock of the machine that it ran on.
         reason: Why it failed or was interrupted.

@@ -84,6 +84,9 @@ def test_the_outcome_says_where_it_came_from(data: SearchData, outcome: Outcome)
     assert outcome.provenance["data"] == data.fingerprint
     assert outcome.provenance["torch"] == torch.__version__.partition("+")[0]
     assert {"python", "allocsearch", "numpy", "optuna"} <= set(outcome.provenance)
+    assert {"platform", "processor"} <= set(outcome.provenance)
+    assert outcome.provenance["device"] == "cpu" or torch.cuda.is_available()
+    assert outcome.provenance["threads"] == "1"
 
 
 def test_epochs_and_steps_are_announced(data: SearchData) -> None:

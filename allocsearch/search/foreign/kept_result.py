@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 from collections.abc import Mapping
 
+from allocsearch.search.environment import environment
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import Result, Task
 
@@ -21,8 +20,7 @@ def kept_result(task: Task, metrics: Mapping[str, float], trainer: str) -> Resul
         metrics: What it gave.
         trainer: The function or program that trained.
     """
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    provenance = {"python": platform.python_version(), **versions, "trainer": trainer}
+    provenance = {**environment(_PACKAGES), "trainer": trainer}
     content = {
         "schema_version": 1,
         "allocation": str(task.allocation),
