@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from optuna.exceptions import OptunaError
@@ -39,6 +39,9 @@ from allocsearch.report.export_formats import ExportFormat
 from allocsearch.report.image_format import ImageFormat
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.storage import StorageError
+
+if TYPE_CHECKING:
+    from allocsearch.search.records import StudyRecord
 
 app = typer.Typer(
     add_completion=False,
@@ -187,7 +190,6 @@ def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
     from allocsearch.report.terminal import summary
-    from allocsearch.search.records import StudyRecord
     from allocsearch.search.run import run_study
 
     check()
@@ -256,7 +258,6 @@ def worker(
     with _interruptible() as check:
         from allocsearch.report.terminal import progress_text
         from allocsearch.search.joining import join
-        from allocsearch.search.records import StudyRecord
 
         check()
         last = ""
@@ -293,11 +294,25 @@ def report(
             "as CSV; can be repeated.",
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Write it again whenever a trial begins or ends, to the last one or Ctrl-C; the "
+            "open page follows.",
+        ),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=86400, metavar="SECONDS", help="How often --watch looks; without it 10."
+        ),
+    ] = None,
 ) -> None:
     """Write report.html, trials.csv and front.csv of a study, finished or not.
 
-    Images need kaleido, which is installed by `pip install 'allocsearch[figures]'`, and Chrome or
-    Chromium.
+    Images are written at the end of a watch. They need kaleido, which is installed by `pip install
+    'allocsearch[figures]'`, and Chrome or Chromium.
 
     Example: `allocsearch report runs/quickstart`
     """
@@ -308,13 +323,34 @@ def report(
     from allocsearch.report.tables import write_tables
     from allocsearch.search.records import read_run
 
-    record = read_run(run_folder)
-    front = study_front(record)
-    for path in (write_page(record, front), *write_tables(record, front)):
-        print(path)
+    if every is not None and not watch:
+        raise InputError("--every: allowed with --watch")
+    if watch:
+        record = _watched(run_folder, every or 10.0)
+        front = study_front(record)
+    else:
+        record = read_run(run_folder)
+        front = study_front(record)
+        for path in (write_page(record, front), *write_tables(record, front)):
+            print(path)
     if figures:
         for path in write_figures(panels(record, front)[0], record.folder, figures):
             print(path)
+
+
+def _watched(run_folder: Path, every: float) -> StudyRecord:
+    """The study once it has ended; its report is written whenever there is news."""
+    from allocsearch.report.page import REPORT_NAME
+    from allocsearch.report.terminal import progress_text
+    from allocsearch.report.watching import watch_report
+
+    def tell(record: StudyRecord) -> None:
+        print(f"{run_folder / REPORT_NAME}: {progress_text(record)}", flush=True)
+
+    with _interruptible("The report stands as it is; the same command goes on.") as check:
+        record = watch_report(run_folder, every, tell)
+        check()
+    return record
 
 
 @app.command()

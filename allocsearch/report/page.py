@@ -82,24 +82,31 @@ class FinalEvaluation:
     lines: tuple[str, ...]
 
 
-def write_page(record: StudyRecord, front: StudyFront | None = None) -> Path:
+def write_page(
+    record: StudyRecord, front: StudyFront | None = None, refresh: float | None = None
+) -> Path:
     """Write `report.html` into the run folder, and return its path.
 
     Args:
         record: The study.
         front: Its front, where that is known already.
+        refresh: As for `render_page`.
     """
     path = record.folder / REPORT_NAME
-    write_atomically(path, render_page(record, front))
+    write_atomically(path, render_page(record, front, refresh))
     return path
 
 
-def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
+def render_page(
+    record: StudyRecord, front: StudyFront | None = None, refresh: float | None = None
+) -> str:
     """The report of a study as one HTML document that makes no request.
 
     Args:
         record: The study.
         front: Its front, where that is known already.
+        refresh: Seconds after which an open page reads itself again, for as long as somebody
+            writes it again; None for never.
     """
     environment = Environment(
         loader=PackageLoader("allocsearch", "report"),
@@ -126,6 +133,7 @@ def render_page(record: StudyRecord, front: StudyFront | None = None) -> str:
         progress=progress_text(record),
         front_text=front_text(front),
         ended=record.finished >= record.wanted,
+        refresh=refresh,
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         recommendation=recommendation(record, front),
         evaluation=final_evaluation(record),
