@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from allocsearch.config import HELD_OUT
@@ -15,6 +14,7 @@ from allocsearch.report.histograms import Histogram, shared_histogram
 from allocsearch.report.panel import Grid, Panel
 from allocsearch.report.roc import Roc, mean_roc, roc
 from allocsearch.report.score_figures import roc_curves, score_histograms
+from allocsearch.report.score_frames import histogram_frame, roc_frame
 
 # Histograms of more sets in one figure hide each other.
 _SETS_IN_A_FIGURE = 4
@@ -61,26 +61,26 @@ def roc_panels(detectors: Sequence[Detector], section: str, caption: str) -> Ite
         caption: What the curves are of.
     """
     for name in detectors[0].of_ood:
-        frames, rows = [], []
-        for each in detectors:
-            curve = each.curve(name).thinned()
-            points = {
-                "curve": f"{each.name}: {each.aurocs[name]}",
-                "false_positive_rate": curve.false_positive_rate,
-                "true_positive_rate": curve.true_positive_rate,
-            }
-            frames.append(pd.DataFrame(points))
-            others = (texts[name] for texts in each.others.values())
-            rows.append((each.name, each.score, each.aurocs[name], *others))
-        header = ("allocation", "score", "AUROC (95 %)", *detectors[0].others)
+        curves = {f"{each.name}: {each.aurocs[name]}": each.curve(name) for each in detectors}
+        rows = tuple(
+            (
+                each.name,
+                each.score,
+                each.aurocs[name],
+                *(texts[name] for texts in each.others.values()),
+            )
+            for each in detectors
+        )
+        frame = roc_frame(curves)
         yield Panel(
             section,
             f"ROC on {name}",
             caption,
             f"ROC curves on {name}, with their AUROC: {_listed(rows)}. A table with the numbers "
             "follows.",
-            roc_curves(pd.concat(frames, ignore_index=True)),
-            Grid(header, tuple(rows)),
+            roc_curves(frame),
+            Grid(("allocation", "score", "AUROC (95 %)", *detectors[0].others), rows),
+            frame=frame,
         )
 
 
@@ -100,18 +100,21 @@ def histogram_panels(detectors: Sequence[Detector], section: str, id_name: str) 
         # All trainings have the same weight, and those of one have the same examples.
         of_ood = {name: scores.ravel() for name, scores in each.of_ood.items()}
         found = shared_histogram(each.of_id.ravel(), of_ood)
-        for names in _parts(tuple(each.of_ood)):
+        parts = list(_parts(tuple(each.of_ood)))
+        for i, names in enumerate(parts, 1):
+            frame = histogram_frame(found, (HELD_OUT, *names))
             yield Panel(
                 section,
-                f"Scores of {each.name}",
-                f"{_trainings(each)}{_beyond(found, names)}",
+                f"Scores of {each.name}{f', {i} of {len(parts)}' if len(parts) > 1 else ''}",
+                f"Larger is more OOD. {_trainings(each)}{_beyond(found, names)}",
                 f"Histograms of the score {each.score} of {each.name}: {id_name} and "
                 f"{', '.join(names)}. A table with the numbers follows.",
-                score_histograms(_bins(found, names), each.score, id_name),
+                score_histograms(frame, each.score, id_name),
                 Grid(
                     ("examples", "n", "5 %", "median", "95 %"),
                     tuple(_quantiles(each, name, id_name) for name in (HELD_OUT, *names)),
                 ),
+                frame=frame,
             )
 
 
@@ -135,21 +138,6 @@ def _beyond(found: Histogram, names: Sequence[str]) -> str:
     return (
         f"Scores beyond the axis are counted in its first and last bin: up to {most:.1%} of a set."
     )
-
-
-def _bins(found: Histogram, names: Sequence[str]) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame(
-            {
-                "set": name,
-                "low": found.edges[:-1],
-                "high": found.edges[1:],
-                "share": found.shares[name],
-            }
-        )
-        for name in (HELD_OUT, *names)
-    ]
-    return pd.concat(parts, ignore_index=True)
 
 
 def _quantiles(each: Detector, name: str, id_name: str) -> tuple[str, ...]:

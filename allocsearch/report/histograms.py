@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from allocsearch.config import HELD_OUT
 
-_FEWEST, _MOST = 12, 50
+_FEWEST, _MOST = 20, 50
 # Beyond these quantiles a set has outliers.
 _TAIL = 0.005
 # Widths of the ID part by which the bins may reach beyond it: else a far set would squeeze it
@@ -41,7 +41,7 @@ def shared_histogram(
 
     The bins reach from the lowest 0.5 % quantile of a set to the highest 99.5 % quantile of one,
     but no further beyond those of the ID examples than three times the distance between these.
-    There are twice as many as the cube root of the examples of the smallest set, 12 to 50 (the
+    There are twice as many as the cube root of the examples of the smallest set, 20 to 50 (the
     Rice rule).
 
     Args:

@@ -50,8 +50,8 @@ def roc_curves(frame: pd.DataFrame) -> go.Figure:
     figure.update_layout(
         template=theme.template("light"),
         showlegend=True,
-        xaxis={"title": {"text": "false-positive rate (ID taken for OOD)"}, **rate},
-        yaxis={"title": {"text": "true-positive rate (OOD found)"}, **rate},
+        xaxis={"title": {"text": "false-positive rate"}, **rate},
+        yaxis={"title": {"text": "true-positive rate"}, **rate},
     )
     return figure
 
@@ -86,7 +86,7 @@ def score_histograms(frame: pd.DataFrame, score: str, id_name: str) -> go.Figure
     figure.update_layout(
         template=theme.template("light"),
         showlegend=True,
-        xaxis={"title": {"text": f"{plain(score)} (larger = more OOD)"}, "zeroline": False},
+        xaxis={"title": {"text": plain(score)}, "zeroline": False},
         yaxis={"title": {"text": "share of examples"}, "tickformat": ".0%", "rangemode": "tozero"},
     )
     return figure

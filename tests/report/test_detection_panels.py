@@ -67,13 +67,15 @@ def test_curves_are_those_of_the_recorded_aurocs(record: StudyRecord) -> None:
         assert row[:3] == (name, trial.score, text)
         assert row[4] == f"{trial.metrics['fpr95.inversion']:.3f}"
         assert text in roc.description
+        drawn = roc.frame[roc.frame["curve"] == f"{name}: {text}"]
+        assert curve.x == pytest.approx(drawn["false_positive_rate"].tolist(), abs=1e-5)
     assert len(histograms) == len(chosen(record))
     for trial, panel in zip(chosen(record), histograms, strict=True):
         of_id, of_ood = panel.figure.data
         assert (of_id.name, of_ood.name) == ("ID validation", "inversion")
         assert list(of_id.x) == list(of_ood.x)
         assert sum(of_ood.y[:-1]) == pytest.approx(1, abs=1e-4)
-        assert panel.figure.layout.xaxis.title.text.startswith(f"{trial.score} ")
+        assert panel.figure.layout.xaxis.title.text == trial.score
         scores = read_scores(scores_file(record, trial), trial.score, ["inversion"])
         row = panel.data.rows[1]
         assert row[1] == "64"
@@ -147,6 +149,11 @@ def test_many_sets_are_spread_over_figures(record: StudyRecord) -> None:
     shown = [trace.name for panel in histograms for trace in panel.figure.data]
     assert [name for name in shown if name != "ID test"] == [f"set &lt;{i}&gt;" for i in range(6)]
     assert [len(panel.figure.data) for panel in histograms] == [5, 3]
+    assert [panel.title for panel in histograms] == [
+        "Scores of 6-6, 1 of 2",
+        "Scores of 6-6, 2 of 2",
+    ]
+    assert histograms[1].frame["set"].unique().tolist() == ["validation", *names[4:]]
     # A training that is another one.
     save_scores(of_id, dict.fromkeys(names, of_ood), scores_path(place, "6-6", 1))
     [told] = evaluation_panels(record)[1]
