@@ -84,7 +84,7 @@ def _fetch(record: StudyRecord, url: str, wanted: Sequence[Name], found: FilesAt
                 [path] = fetch_files([file], trial_folder(record.folder, number), store)
             except InputError as error:
                 # The others may be there all the same.
-                found.problem = str(error)
+                found.problem = found.problem or str(error)
             else:
                 found.paths[number, file.filename] = path
     except StorageLostError as error:
