@@ -54,6 +54,7 @@ def importance_panel(record: StudyRecord, front: StudyFront) -> tuple[Panel | No
                 ("dims of", *map(metric_name, metrics)),
                 tuple((name, *(f"{share:.2f}" for share in shares)) for name, shares in rows),
             ),
+            frame=frame,
         ),
         None,
     )

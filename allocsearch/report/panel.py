@@ -46,4 +46,6 @@ class Panel:
     @property
     def name(self) -> str:
         """A name for files: section and title, in small letters, digits and dashes."""
-        return re.sub(r"[^a-z0-9]+", "-", f"{self.section} {self.title}".lower()).strip("-")
+        name = re.sub(r"[^a-z0-9]+", "-", f"{self.section} {self.title}".lower())
+        # Names of metrics come from trainers, and those of files have an end.
+        return name[:100].strip("-")

@@ -66,6 +66,7 @@ def training_panel(record: StudyRecord, front: StudyFront) -> tuple[Panel | None
         f"{', '.join(row[0] for row in grid.rows)}. A table with the numbers follows.",
         training_curves(frame, _phases(record.config.training, int(frame["epoch"].max()))),
         grid,
+        frame=frame,
     ), tuple(problems)
 
 
