@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import typer
 
@@ -112,6 +113,11 @@ def train_here(study: Path) -> None:
 
 
 def test_every_block_runs(tmp_path, write_study, main_here, monkeypatch):
+    def no_browser(*_: object, **__: object) -> bytes:
+        raise RuntimeError("no browser is started here")
+
+    # It takes seconds, and other tests draw with it.
+    monkeypatch.setattr(go.Figure, "to_image", no_browser)
     monkeypatch.chdir(tmp_path)
     ood = [{"source": "digits", "name": "ones", "classes": [1]}]
     study = write_study(
@@ -157,9 +163,15 @@ def test_every_other_command_could_be_given(block):
 
 
 def test_every_marker_belongs_to_a_test():
+    extend = (ROOT / "tests" / "test_docs_extend.py").read_text()
     for block in blocks():
+        # Commands in a block of another language would be overlooked.
+        assert block.language in {"sh", "python", "toml", "yaml", "diff", ""}, block
         if block.language == "sh" and block.marker and not block.marker.startswith("parsed: "):
             assert block.marker in (ROOT / MARKERS[block.marker]).read_text()
+        if block.language == "python" and block.marker:
+            assert block.marker.startswith(("file: ", "extended")), block
+            assert block.page in extend
     for page, test in OF_OTHER_TESTS.items():
         assert page in (ROOT / "tests" / test).read_text()
 
