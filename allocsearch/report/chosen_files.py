@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allocsearch.report.front import StudyFront
-from allocsearch.report.representatives import representatives
+from allocsearch.report.representatives import chosen_trainings
 from allocsearch.search.artifacts.at_hand import FilesAtHand, files_at_hand
 from allocsearch.search.depths import DEPTHS_NAME
 from allocsearch.search.history import METRICS_NAME
@@ -14,6 +14,8 @@ from allocsearch.search.score_files import SCORES_NAME
 def chosen_files(record: StudyRecord, front: StudyFront) -> FilesAtHand:
     """What is shown of the representatives, from the run folder or the artifact store.
 
+    Of the other trainings of their allocations the metrics, which have the training curve.
+
     Args:
         record: The study.
         front: Its front.
@@ -21,6 +23,9 @@ def chosen_files(record: StudyRecord, front: StudyFront) -> FilesAtHand:
     if record.config.trainer.foreign:
         # It may have files of these names that are something else.
         return FilesAtHand()
-    numbers = [trial.number for trial in representatives(record, front)]
-    names = (SCORES_NAME, DEPTHS_NAME, METRICS_NAME)
-    return files_at_hand(record, [(number, name) for number in numbers for name in names])
+    wanted = [
+        (trial.number, name)
+        for trial, again in chosen_trainings(record, front)
+        for name in ((METRICS_NAME,) if again else (SCORES_NAME, DEPTHS_NAME, METRICS_NAME))
+    ]
+    return files_at_hand(record, wanted)

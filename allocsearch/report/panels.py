@@ -103,7 +103,7 @@ def panels(
     files = files or chosen_files(record, front)
     detection, no_scores = detection_panels(record, representatives(record, front), files)
     tested, no_test_scores = evaluation_panels(record)
-    training, no_training = training_panel(record, front)
+    training, no_training = training_panel(record, front, files)
     cost, no_cost = cost_panels(record, front)
     dims, no_dims = importance_panel(record, front)
     shown = [*validation, *detection, *filter(None, [training]), *cost, *filter(None, [dims])]

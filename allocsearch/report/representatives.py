@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from allocsearch.report.front import StudyFront, knee, study_front
 from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord, TrialRecord
@@ -19,3 +21,21 @@ def representatives(
     best = [members[int(column.argmin())] for column in cost.T]
     chosen = {m.trial.number: m.trial for m in (knee(members, objectives), *best)}
     return tuple(chosen.values())
+
+
+def chosen_trainings(record: StudyRecord, front: StudyFront) -> Iterator[tuple[TrialRecord, bool]]:
+    """The representatives, each followed by the other trainings of its allocation.
+
+    Args:
+        record: The study.
+        front: Its front.
+
+    Yields:
+        A trial, and whether its allocation came before.
+    """
+    groups = {member.trial.number: member.replicates.trials for member in front.members}
+    for typical in representatives(record, front):
+        yield typical, False
+        for trial in groups[typical.number]:
+            if trial.number != typical.number:
+                yield trial, True

@@ -3,54 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from allocsearch.config import InputError, TrainingSection
+from allocsearch.report.chosen_scores import missing_text
 from allocsearch.report.front import StudyFront
 from allocsearch.report.labels import format_metric
 from allocsearch.report.panel import Grid, Panel
-from allocsearch.report.representatives import representatives
+from allocsearch.report.representatives import chosen_trainings
 from allocsearch.report.training_figures import training_curves
+from allocsearch.search.artifacts.at_hand import FilesAtHand
 from allocsearch.search.history import METRICS_NAME, read_history
 from allocsearch.search.records import StudyRecord, TrialRecord
-from allocsearch.search.storage import trial_folder
 
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _COLUMNS = ["allocation", "number", "again", "epoch", "elbo", "validation_elbo"]
 
 
-def training_panel(record: StudyRecord, front: StudyFront) -> tuple[Panel | None, tuple[str, ...]]:
+def training_panel(
+    record: StudyRecord, front: StudyFront, files: FilesAtHand
+) -> tuple[Panel | None, tuple[str, ...]]:
     """The training curves of the representatives and of their other trainings.
 
     Args:
         record: The study.
         front: Its front.
+        files: Theirs.
 
     Returns:
-        The panel, and a sentence on what is not shown.
+        The panel, and a sentence for each part that is not shown.
     """
     if record.config.trainer.foreign:
         return None, ("Training curves: a trainer of your own keeps none.",)
     parts, missing, problems = [], [], []
-    for trial, again in _shown(record, front):
-        path = trial_folder(record.folder, trial.number) / METRICS_NAME
-        if not path.is_file():
-            missing.append(trial.number)
+    for trial, again in chosen_trainings(record, front):
+        path = files.paths.get((trial.number, METRICS_NAME))
+        if path is None:
+            missing.append(trial)
             continue
         try:
             history = read_history(path)
         except InputError as error:
             problems.append(f"Training curve of trial {trial.number}: {error}.")
             continue
-        if not history:
-            missing.append(trial.number)
-            continue
-        parts.append(_part(trial, again, history))
+        if history:
+            parts.append(_part(trial, again, history))
+        else:
+            problems.append(f"Training curve of trial {trial.number}: {path} has no epochs.")
     if missing:
-        numbers = f"trial{'' if len(missing) == 1 else 's'} {', '.join(map(str, missing))}"
-        problems.append(f"Training curves: the run folder has none of {numbers}.")
+        # Whatever is kept, the metrics are.
+        keeping = (record.config.evaluation.keep,)
+        problems.append(missing_text("Training curves", record, missing, files, keeping))
     if not parts:
         return None, tuple(problems)
     frame = pd.concat(parts, ignore_index=True)
@@ -68,16 +73,6 @@ def training_panel(record: StudyRecord, front: StudyFront) -> tuple[Panel | None
         grid,
         frame=frame,
     ), tuple(problems)
-
-
-def _shown(record: StudyRecord, front: StudyFront) -> Iterator[tuple[TrialRecord, bool]]:
-    """The representatives, each followed by the other trainings of its allocation."""
-    groups = {member.trial.number: member.replicates.trials for member in front.members}
-    for typical in representatives(record, front):
-        yield typical, False
-        for trial in groups[typical.number]:
-            if trial.number != typical.number:
-                yield trial, True
 
 
 def _part(trial: TrialRecord, again: bool, history: dict[int, float]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from allocsearch.report.chosen_files import chosen_files
 from allocsearch.report.front import study_front
 from allocsearch.report.page import render_page
 from allocsearch.report.representatives import representatives
@@ -34,7 +35,8 @@ def kept(study):
 
 
 def found(record):
-    return training_panel(record, study_front(record))
+    front = study_front(record)
+    return training_panel(record, front, chosen_files(record, front))
 
 
 def lines(panel):
@@ -75,7 +77,7 @@ def test_other_trainings_of_the_same_allocation_are_thin_lines_of_its_colour(rep
     front = study_front(replicated)
     for trial in replicated.complete:
         keep(replicated, trial.number)
-    drawn = lines(training_panel(replicated, front)[0])
+    drawn = lines(found(replicated)[0])
     groups = {
         member.trial.number: {trial.number for trial in member.replicates.trials}
         for member in front.members
@@ -119,7 +121,7 @@ def test_what_is_not_in_the_run_folder_is_named(study_of):
     keep(record, 0)
     panel, omitted = found(record)
     assert len(lines(panel)) == 1
-    assert omitted == ("Training curves: the run folder has none of trial 1.",)
+    assert omitted == ("Training curves of trials 1: their files are not in this run folder.",)
     page = render_page(record)
     assert omitted[0] in page
 
@@ -127,7 +129,7 @@ def test_what_is_not_in_the_run_folder_is_named(study_of):
 def test_without_any_there_is_no_figure(study):
     panel, [omitted] = found(study)
     assert panel is None
-    assert omitted.startswith("Training curves: the run folder has none of trials ")
+    assert omitted.startswith("Training curves of trials ")
     assert 'id="training"' not in render_page(study)
 
 
@@ -140,6 +142,13 @@ def test_a_damaged_file_costs_its_line_alone(study_of):
     panel, [omitted] = found(record)
     assert len(lines(panel)) == 1
     assert omitted.startswith(f"Training curve of trial 1: {path}: ")
+
+
+def test_a_file_without_epochs_is_named(study_of):
+    record = study_of([(1.0, 0.9)])
+    keep(record, 0, epochs=0)
+    path = trial_folder(record.folder, 0) / "metrics.json"
+    assert found(record) == (None, (f"Training curve of trial 0: {path} has no epochs.",))
 
 
 def test_a_trainer_of_ones_own_keeps_none(study):
