@@ -112,7 +112,7 @@ def test_the_python_module_builds_the_model(exported, tmp_path):
     # What it holds is what was exported, text of others included.
     module: dict[str, object] = {"__name__": "exported"}
     exec(compile(path.read_text(), path.name, "exec"), module)
-    assert module["PROVENANCE"] == exported.provenance.model_dump(exclude_none=True)
+    assert module["PROVENANCE"] == exported.provenance.model_dump(mode="json", exclude_none=True)
     assert module["METRICS"] == exported.metrics
     assert module["TRAINING"] == exported.training
     assert module["DATA"] == exported.data
