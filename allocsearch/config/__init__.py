@@ -36,6 +36,7 @@ from allocsearch.config.storage_url import (
     split_password,
 )
 from allocsearch.config.study import ExecutorName, SamplerName, StudySection
+from allocsearch.config.tracking import TrackingSection
 from allocsearch.config.trainer import PLACEHOLDERS, TrainerSection
 from allocsearch.config.training import TrainingSection
 from allocsearch.config.yaml_text import format_yaml
@@ -67,6 +68,7 @@ __all__ = [
     "SourceName",
     "StudyConfig",
     "StudySection",
+    "TrackingSection",
     "TrainerSection",
     "TrainingSection",
     "checked_artifacts_url",

@@ -17,6 +17,7 @@ from allocsearch.config.ray import RaySection
 from allocsearch.config.search_space import SearchSpaceSection
 from allocsearch.config.section import Section
 from allocsearch.config.study import StudySection
+from allocsearch.config.tracking import TrackingSection
 from allocsearch.config.trainer import TrainerSection
 from allocsearch.config.training import TrainingSection
 
@@ -48,6 +49,8 @@ class StudyConfig(Section):
     """What trains and measures the allocations."""
     ray: RaySection = RaySection()
     """What a worker asks of Ray."""
+    tracking: TrackingSection = TrackingSection()
+    """Which experiment trackers are told of the trials."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -27,10 +27,10 @@ def checked_storage_url(text: str) -> str:
     Raises:
         ValueError: With what is allowed. What may be a password is not in the message.
     """
-    url = _parsed(text)
+    url = parsed(text)
     if url is None:
         raise ValueError("found no URL; allowed: KIND://..., as postgresql://user@host/database")
-    if url.password or any(key in url.query for key in _SECRETS):
+    if has_secret(url):
         raise ValueError(
             "found a password in the URL; allowed: none there, it would be stored. Put it into "
             f"the environment variable {PASSWORD_VARIABLE}, or the name of a file that holds it "
@@ -38,7 +38,7 @@ def checked_storage_url(text: str) -> str:
         )
     kind = url.get_backend_name()
     if kind in _FILES:
-        return _with_absolute_file(url)
+        return with_absolute_file(url)
     if kind not in _SERVERS:
         found = f"found {shown(text)}, whose kind is {kind}"
         raise ValueError(suggestion(kind, (*_FILES, *_SERVERS), found))
@@ -49,21 +49,32 @@ def checked_storage_url(text: str) -> str:
 
 def split_password(text: str) -> tuple[str, str | None]:
     """A storage URL without its password, and the password, where it has one."""
-    url = _parsed(text)
+    url = parsed(text)
     if url is None or not url.password:
         return text, None
     # URL.set leaves a field that is set to None as it is.
     return url._replace(password=None).render_as_string(), url.password
 
 
-def _parsed(text: str) -> URL | None:
+def parsed(text: str) -> URL | None:
+    """A URL in its parts; None for a text that is none."""
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
         return None
 
 
-def _with_absolute_file(url: URL) -> str:
+def has_secret(url: URL) -> bool:
+    """Whether there is a password in it, before the host or behind the question mark."""
+    return bool(url.password) or any(key in url.query for key in _SECRETS)
+
+
+def with_absolute_file(url: URL) -> str:
+    """The URL of a file; one that was relative is of the working directory.
+
+    Raises:
+        ValueError: If it is not of a file.
+    """
     kind = url.drivername
     if url.host or url.username or not url.database or url.database == ":memory:":
         raise ValueError(

@@ -33,6 +33,8 @@ from allocsearch.search.storage import (
     open_study,
     write_atomically,
 )
+from allocsearch.search.tracking.installed import check_trackers
+from allocsearch.search.tracking.tracker import tracking
 from allocsearch.search.trainers import build_trainer
 from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.spaces import Space, build_space
@@ -92,6 +94,7 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
         if config.study.executor == "processes":
             # What a node of a cluster has, its workers see.
             check_resources(config, data)
+    check_trackers(config.tracking)
     check_storage(config, folder)
     if config.study.artifacts is not None:
         # It brings the libraries of S3.
@@ -182,18 +185,21 @@ def run_study(
         publish(study, config)
         write_atomically(folder / CONFIG_NAME, config.to_toml())
         supervisor = Supervisor(config, folder, study, executor, interrupts)
-        try:
-            while not interrupts:
-                _check_folder(folder)
-                record = read_study(study, config, folder)
-                on_poll(record)
-                if record.finished >= record.wanted:
-                    # Of trials that no attempt will go on with.
-                    shutil.rmtree(folder / worker.CHECKPOINTS, ignore_errors=True)
-                    return record
-                supervisor.tend(record)
-        finally:
-            supervisor.stop()
+        with tracking(config, study, folder) as tracker:
+            try:
+                while not interrupts:
+                    _check_folder(folder)
+                    record = read_study(study, config, folder)
+                    on_poll(record)
+                    if record.finished >= record.wanted:
+                        # Of trials that no attempt will go on with.
+                        shutil.rmtree(folder / worker.CHECKPOINTS, ignore_errors=True)
+                        tracker.end(record, lambda: bool(interrupts))
+                        return record
+                    tracker.tell(record)
+                    supervisor.tend(record)
+            finally:
+                supervisor.stop()
         raise KeyboardInterrupt
 
 

@@ -19,6 +19,8 @@ CHANGEABLE = frozenset(
         "ray.address",
         "ray.num_cpus",
         "ray.num_gpus",
+        "tracking.tensorboard",
+        "tracking.mlflow",
     )
 )
 # Machines reach one database, or one folder of artifacts, by different names.

@@ -25,6 +25,7 @@ from allocsearch.search.executors.executor import LOG_FORMAT
 from allocsearch.search.identity import own_identity
 from allocsearch.search.published import check_data
 from allocsearch.search.records import (
+    ALLOCATION,
     BROKEN_INVARIANTS,
     METRICS,
     PROGRESS,
@@ -47,6 +48,8 @@ from allocsearch.search.storage import (
 from allocsearch.search.storages.claim_lock import claim_lock
 from allocsearch.search.storages.errors import FilesLostError, RunFolderLostError
 from allocsearch.search.storages.heartbeat import beating
+from allocsearch.search.tracking.curves import TrainingCurves
+from allocsearch.search.tracking.event_folder import event_folder
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
 from allocsearch.spaces import build_space
@@ -92,6 +95,16 @@ def work(
     identity = own_identity()
     held: list[int] = []
     keep = _keeper(study, config, folder, check)
+    curves = _curves(config)
+    places: dict[int, Path] = {}
+
+    def track(trial: optuna.Trial, progress: Mapping[str, float]) -> None:
+        if curves is None:
+            return
+        if trial.number not in places:
+            known = trial.user_attrs
+            places[trial.number] = event_folder(folder, known[ALLOCATION], known[REPLICATE])
+        curves.add(places[trial.number], progress)
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
         while (trial := claim(study, config, space, identity, held.append)) is not None:
@@ -105,12 +118,15 @@ def work(
     with beating(storage_of(study), held, config.study.heartbeat):
         while trials := list(islice(proposed(), trainer.together)):
             try:
-                run_trials(trials, study, config, folder, trainer, check, keep)
+                run_trials(trials, study, config, folder, trainer, check, keep, track)
             except (StoppedError, FilesLostError) as error:
                 requeue(study, config, lambda worker: worker == identity, STOPPED)
                 if isinstance(error, StoppedError):
                     return
                 raise
+            finally:
+                if curves is not None:
+                    curves.close()
             held.clear()
 
 
@@ -140,6 +156,13 @@ def _keeper(
     return keep
 
 
+def _curves(config: StudyConfig) -> TrainingCurves | None:
+    """What writes the curves of trainings, where the study wants them."""
+    if not config.tracking.tensorboard:
+        return None
+    return TrainingCurves(None if config.trainer.foreign else config.training.epochs)
+
+
 def run_trials(
     trials: Sequence[tuple[optuna.Trial, Allocation]],
     study: optuna.Study,
@@ -148,10 +171,12 @@ def run_trials(
     trainer: Trainer,
     check: Callable[[], None],
     keep: Callable[[optuna.Trial], None] = lambda trial: None,
+    track: Callable[[optuna.Trial, Mapping[str, float]], None] = lambda trial, progress: None,
 ) -> None:
     """Run claimed trials to their ends, in one call of the trainer, and record each.
 
-    The files of one that has finished are handed to `keep` before the study is told.
+    The files of one that has finished are handed to `keep` before the study is told; `track` gets
+    all that trainings tell while they run.
     """
     tasks = [_task(study, trial, allocation, folder) for trial, allocation in trials]
     reporters = [_progress_reporter(trial) for trial, _ in trials]
@@ -163,6 +188,7 @@ def run_trials(
             raise PrunedError(_TAKEN) from None
 
     def report(index: int, progress: Mapping[str, float]) -> None:
+        track(trials[index][0], progress)
         try:
             reporters[index](progress)
         except UpdateFinishedTrialError:

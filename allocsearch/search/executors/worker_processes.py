@@ -30,7 +30,8 @@ class WorkerProcesses:
     def start(self, config: StudyConfig, folder: Path) -> None:
         """Start one more; all that it says goes into the log of the run folder."""
         self._log = folder / LOG_NAME
-        context = process_context(*trainer_modules(config))
+        tracked = ("torch.utils.tensorboard",) if config.tracking.tensorboard else ()
+        context = process_context(*trainer_modules(config), *tracked)
         process = context.Process(target=worker.main, args=(config, folder, self._log))
         # A worker starts with SIGINT blocked: a Ctrl-C while it imports is not its to answer.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -1,0 +1,1 @@
+"""Experiment trackers, which are told of trials and never cost one."""
