@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import locale
 import os
 import signal
 import sys
@@ -11,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from shutil import get_terminal_size
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from optuna.exceptions import OptunaError
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +39,7 @@ from allocsearch.config import (
 )
 from allocsearch.report.export import ExportedAllocation
 from allocsearch.report.export_formats import ExportFormat
+from allocsearch.report.fitting import UNLIMITED
 from allocsearch.report.image_format import ImageFormat
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.storage import StorageError
@@ -193,9 +197,10 @@ def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[
     from allocsearch.search.run import run_study
 
     check()
-    console = Console()
+    console = _console()
     start = time.monotonic()
-    if console.is_terminal:
+    # A dumb one cannot go back to what it has shown.
+    if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, transient=True, auto_refresh=False) as live:
 
             def show(record: StudyRecord) -> None:
@@ -207,19 +212,31 @@ def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[
 
         def tell(record: StudyRecord) -> None:
             for line in plain.lines(record):
-                print(line, flush=True)
+                _show(console, line)
 
         record = run_study(config, folder, executor, tell)
     front = study_front(record)
     write_tables(record, front)
     page = write_page(record, front)
-    console.print(
-        summary(record, elapsed=time.monotonic() - start, report=page),
-        soft_wrap=True,
-        highlight=False,
-    )
+    _show(console, summary(record, elapsed=time.monotonic() - start, report=page))
     if not record.complete:
         raise typer.Exit(FAILED)
+
+
+def _console() -> Console:
+    """Standard output; a file or a pipe has no width that lines would have to fit."""
+    console = Console()
+    if not console.is_terminal:
+        return Console(width=UNLIMITED)
+    if console.is_dumb_terminal:
+        # Rich takes every one for 80 columns unless it is told both.
+        width, height = get_terminal_size()
+        return Console(width=width, height=height)
+    return console
+
+
+def _show(console: Console, shown: RenderableType) -> None:
+    console.print(shown, markup=False, highlight=False, crop=False)
 
 
 @app.command()
@@ -453,11 +470,8 @@ def export(
 
     record = read_run(run_folder)
     if listing:
-        console = Console()
-        # A file or a pipe has no width that a table could be too wide for.
-        width = None if console.is_terminal else 160
         listed = export_list(record, constraints or ())
-        console.print(listed, soft_wrap=True, highlight=False, width=width)
+        _console().print(listed, soft_wrap=True, highlight=False)
         return
     terminal = out == Path("-")
     written = format_of(file_format, out)
@@ -723,6 +737,7 @@ def theory(
 
 def main() -> NoReturn:
     """Run the command line; one line and an exit code for whatever goes wrong."""
+    _suit_terminal()
     try:
         # Alone, the command shows what it can do.
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -737,6 +752,19 @@ def main() -> NoReturn:
     except (RuntimeError, OptunaError, SQLAlchemyError) as error:
         _fail(str(error).partition("\n")[0] or type(error).__name__, FAILED)
     sys.exit(code)
+
+
+def _suit_terminal() -> None:
+    """Write what the locale has no characters for as escapes, instead of failing.
+
+    Python writes UTF-8 in a locale without any encoding; what a terminal shows there are bytes.
+    """
+    chosen = os.environ.keys() & {"PYTHONIOENCODING", "PYTHONUTF8"}
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            plain = stream.isatty() and not chosen
+            encoding = locale.getencoding() if plain else None
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from allocsearch.report.candidate_text import uncertainty_lines
 from allocsearch.report.front import knee
+from allocsearch.report.front_table import front_table
 from allocsearch.report.pick import FORMS, FRONT, best_members, picked_front
-from allocsearch.report.terminal import front_table, front_text
+from allocsearch.report.terminal import front_text
 from allocsearch.search.records import StudyRecord
 
 # More names of metrics fill the screen; the header of trials.csv has them all.

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from allocsearch.report.fitting import Fitting
 from allocsearch.report.front import study_front
 from allocsearch.report.labels import format_duration, metric_name, with_unit
 from allocsearch.report.terminal import front_text, progress_text
@@ -42,13 +43,18 @@ def live_view(record: StudyRecord, elapsed: float) -> RenderableType:
     study = record.config.study
     left = time_left(record)
     remaining = "" if left is None else f", about {format_duration(left)} left"
+    counts, times = progress_text(record), f"{format_duration(elapsed)}{remaining}"
+    bar = ProgressBar(total=record.wanted, completed=record.finished, width=24)
+    head = Text(study.name, style="bold"), bar
+    grid = _row(*head, Text(f"{counts}  {times}"))
+    narrow = Group(_row(*head), Text(counts), Text(times))
+    return Group(Fitting((grid, narrow)), *_running(record), *_front(record))
+
+
+def _row(*cells: RenderableType) -> Table:
     grid = Table.grid(padding=(0, 1))
-    grid.add_row(
-        Text(study.name, style="bold"),
-        ProgressBar(total=record.wanted, completed=record.finished, width=24),
-        Text(f"{progress_text(record)}  {format_duration(elapsed)}{remaining}"),
-    )
-    return Group(grid, *_running(record), *_front(record))
+    grid.add_row(*cells)
+    return grid
 
 
 def _running(record: StudyRecord) -> list[RenderableType]:

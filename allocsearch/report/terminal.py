@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from allocsearch.report.candidate_text import (
-    has_interval,
     probability_text,
     uncertainty_lines,
     value_text,
 )
 from allocsearch.report.comparison import uniform_line
+from allocsearch.report.fitting import Fitting
 from allocsearch.report.front import Candidate, StudyFront, knee, study_front
+from allocsearch.report.front_table import front_entries, front_table
 from allocsearch.report.labels import (
     format_duration,
     metric_name,
@@ -71,8 +70,8 @@ def summary(
 ) -> RenderableType:
     """What stands on the screen when a run ends: the front, what to take, what to do next.
 
-    A line warns of every doubtful OOD validation set. Print it all with `soft_wrap=True`, so that
-    a command stays one line to copy.
+    A line warns of every doubtful OOD validation set. Print it all with `crop=False`: a path that
+    is too long for the terminal is left to the terminal.
 
     Args:
         record: The study.
@@ -88,9 +87,8 @@ def summary(
     blocks: list[RenderableType] = []
     if front.members:
         chosen = knee(front.members, study.parsed_objectives)
-        parts.append(front_text(front))
         blocks = [
-            front_table(record, front, chosen),
+            Fitting((front_table(record, front, chosen), front_entries(record, front, chosen))),
             *map(Text, uncertainty_lines(front, study.parsed_objectives)),
             *map(Text, warning_lines(proxy_check(record))),
             Text.assemble(
@@ -100,14 +98,30 @@ def summary(
             ),
             *map(Text, filter(None, [uniform_line(record, front, chosen)])),
             *map(Text, filter(None, [score_choice(record, chosen.trial)])),
-            Text(f"Export:  {export_command(record)}"),
+            _command("Export:", export_command(record)),
         ]
     else:
         blocks = [Text("No complete trial, so no front and no recommendation.")]
         blocks += [Text(f"Last failure: {reason}") for reason in _last_failure(record)]
     if report is not None:
-        blocks.append(Text(f"Report:  {report}"))
-    return Group(Text("  ".join(parts)), *map(Text, used_up_lines(record)), *blocks)
+        blocks.append(_whole(f"Report:  {report}"))
+    head = "  ".join(parts)
+    found = front_text(front) if front.members else ""
+    heads = Text(f"{head}  {found}".rstrip()), Text(f"{head}\n{found}".rstrip())
+    return Group(Fitting(heads), *map(Text, used_up_lines(record)), *blocks)
+
+
+def _command(name: str, command: str) -> Fitting:
+    """A command to copy; where it is too long, in two lines that a shell takes as one."""
+    program, _, options = command.partition(" --")
+    return Fitting(
+        (_whole(f"{name}  {command}"), _whole(f"{name}\n{program} \\\n    --{options}"))
+    )
+
+
+def _whole(text: str) -> Text:
+    """A text whose lines are broken by nobody but the terminal."""
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _which(candidate: Candidate) -> str:
@@ -115,47 +129,6 @@ def _which(candidate: Candidate) -> str:
     count = candidate.replicates.count
     number = f"trial {candidate.trial.number}"
     return number if count == 1 else f"{number}, the one of {count} nearest to their mean"
-
-
-def front_table(
-    record: StudyRecord,
-    front: StudyFront,
-    chosen: Candidate,
-    more: tuple[str, Sequence[str]] | None = None,
-) -> Table:
-    """The members of a front, one row each.
-
-    Args:
-        record: The study.
-        front: Its front.
-        chosen: The member that is recommended.
-        more: Heading and texts of a first column, in the order of the members.
-    """
-    metrics = [objective.metric for objective in record.config.study.parsed_objectives]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    if more is not None:
-        table.add_column(Text(more[0]), no_wrap=True)
-    table.add_column("allocation", no_wrap=True)
-    names = [
-        f"{metric_name(metric)} (95 %)"
-        if has_interval(front.members, i, metric)
-        else metric_name(metric)
-        for i, metric in enumerate(metrics)
-    ]
-    known = ("n", "on the front") if front.spread else ()
-    for name in ("ratio", *names, *known, "trial"):
-        # Brackets in a name are no markup.
-        table.add_column(Text(name), justify="right", overflow="fold")
-    for i, member in enumerate(front.members):
-        values = [value_text(member, j, metric) for j, metric in enumerate(metrics)]
-        ratio = f"{member.allocation.ratio:.2f}" if member.allocation else ""
-        certainty = [str(member.replicates.count), probability_text(member.probability)]
-        row = [str(member.allocation or ""), ratio, *values, *certainty[: len(known)]]
-        row.append(str(member.trial.number))
-        # Text, as brackets in a name are no markup.
-        first = [] if more is None else [Text(more[1][i])]
-        table.add_row(*first, *row, style="bold" if member is chosen else "")
-    return table
 
 
 def _last_failure(record: StudyRecord) -> list[str]:

@@ -4,7 +4,6 @@ import dataclasses
 import io
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from allocsearch.report.front import pareto_front
@@ -12,16 +11,19 @@ from allocsearch.report.pick import pick
 from allocsearch.report.terminal import status_lines, summary
 
 
-def _printed(renderable, width: int = 100) -> list[str]:
+def _printed(renderable, width: int = 200) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    console.print(renderable, soft_wrap=True)
+    console.print(renderable, crop=False)
     return console.file.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [60, 200])
-def test_summary_of_a_study(study, width):
+def _words(lines: list[str]) -> set[str]:
+    return {word.strip(",") for line in lines for word in line.split()}
+
+
+def test_summary_of_a_study(study):
     report = study.folder / "report.html"
-    head, *lines = _printed(summary(study, elapsed=112.0, report=report), width)
+    head, *lines = _printed(summary(study, elapsed=112.0, report=report), 200)
     assert head.startswith("synthetic-24  22 of 24 trials (2 failed, 1 interrupted, 1 running)")
     front = pareto_front(study)
     members = len({trial.allocation for trial in front})
@@ -48,6 +50,30 @@ def test_summary_of_a_study(study, width):
         f"Export:  allocsearch export {study.folder} --pick knee --format toml",
         f"Report:  {report}",
     ]
+
+
+def test_summary_in_a_narrow_terminal(study):
+    record = dataclasses.replace(study, folder=Path("runs/synthetic"))
+    report = record.folder / "report.html"
+    lines = _printed(summary(record, elapsed=112.0, report=report), 40)
+    assert max(map(len, lines)) <= 40
+    knee = pick(study, "knee")
+    place = lines.index(str(knee.allocation))
+    assert lines[place + 1].startswith(f"  ratio {knee.allocation.ratio:.2f}, retention ")
+    details = " ".join(lines[place + 1 : place + 3]).split(", ")
+    assert f"AUROC {knee.metrics['auroc']:.3f}" in [part.strip() for part in details]
+    # A shell takes the two for one.
+    assert lines[-4:] == [
+        "Export:",
+        "allocsearch export runs/synthetic \\",
+        "    --pick knee --format toml",
+        "Report:  runs/synthetic/report.html",
+    ]
+    words = {
+        word for line in _printed(summary(record, elapsed=112.0), 200) for word in line.split()
+    }
+    found = {word.strip(",") for line in lines[:-1] for word in line.split()}
+    assert found - {word.strip(",") for word in words} == {"\\"}
 
 
 def test_values_have_the_intervals_that_were_recorded(study):
