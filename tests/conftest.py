@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 import tomli_w
+from hypothesis import settings
+
+# How long an example takes is no matter of tests.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 COMMAND = Path(sys.executable).with_name("allocsearch")
 PATIENCE = 240.0

@@ -149,7 +149,7 @@ def test_whole_study_has_every_panel(study):
         "Prediction from the data",
         "Agreement of the OOD validation sets",
         "ROC curves and histograms of trials 9, 1, 18",
-        "Training curves",
+        "Training curves of trials 9, 1, 18",
     ]
     assert all(panel.description and panel.title and panel.caption for panel in made)
 
