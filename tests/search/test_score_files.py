@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,34 @@ def written(**arrays: np.ndarray) -> bytes:
     return content.getvalue()
 
 
+def archive(content: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("validation.kl_1.npy", content)
+    return made.getvalue()
+
+
+def array(header: str) -> bytes:
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode()
+
+
+def one_array() -> bytes:
+    content = io.BytesIO()
+    np.save(content, np.ones(3, np.float32))
+    return content.getvalue()
+
+
+def with_bits(whole: bytes, place: int, bits: int) -> bytes:
+    """The archive with something set in the header of each file, here and in the directory."""
+    changed = bytearray(whole)
+    for mark, offset in ((b"PK\3\4", place), (b"PK\1\2", place + 2)):
+        start = changed.find(mark)
+        while start >= 0:
+            changed[start + offset] |= bits
+            start = changed.find(mark, start + 4)
+    return bytes(changed)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -46,6 +76,18 @@ def written(**arrays: np.ndarray) -> bytes:
         (lambda whole: written(**{"validation.kl_1": np.float32(1)}), "found float32 of shape ()"),
         (lambda whole: written(**{"validation.kl_1": np.ones(0, np.float32)}), "of shape (0,)"),
         (lambda whole: written(**{"validation.kl_1": np.float32([np.nan])}), "allowed: finite"),
+        (lambda whole: one_array(), "cannot be read as scores: File is not a zip file"),
+        (lambda whole: archive(b"text"), "cannot be read as scores: "),
+        (lambda whole: archive(array("((")), "cannot be read as scores: "),
+        (
+            lambda whole: archive(
+                array("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,)}")
+            ),
+            "cannot be read as scores: Unable to allocate",
+        ),
+        (lambda whole: archive(bytes((1 << 28) + 1)), "268,435,457 bytes; allowed: 268,435,456"),
+        (lambda whole: with_bits(whole, 6, 1), "is encrypted"),
+        (lambda whole: with_bits(whole, 8, 99), "compression method is not supported"),
     ],
 )
 def test_another_file_is_one_line(
