@@ -14,7 +14,8 @@ METRICS_NAME = "metrics.json"
 class _Epoch(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
-    epoch: int = Field(ge=1)
+    # More are no float.
+    epoch: int = Field(ge=1, le=1 << 53)
     elbo: float = Field(allow_inf_nan=False)
 
 

@@ -29,6 +29,7 @@ def test_a_trainer_that_keeps_no_epochs_has_none(tmp_path):
         ('{"history": 3}', "history: "),
         ('{"history": [{"epoch": 1, "elbo": NaN}]}', "history.0.elbo: "),
         ('{"history": [{"epoch": 0, "elbo": 1.0}]}', "history.0.epoch: "),
+        ('{"history": [{"epoch": 1000000000000000000000, "elbo": 1.0}]}', "history.0.epoch: "),
         (None, "No such file"),
     ],
 )
