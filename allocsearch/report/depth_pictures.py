@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,14 @@ from allocsearch.report.chosen_scores import missing_text
 from allocsearch.report.labels import format_metric
 from allocsearch.report.panel import Grid
 from allocsearch.search.artifacts.at_hand import FilesAtHand
-from allocsearch.search.depths import COLUMNS, DEPTHS_NAME, depth_rows
+from allocsearch.search.depths import COLUMNS, DEPTHS_NAME, MARGIN, MOST_SIDE, depth_rows
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.storage import trial_folder
 
 # More bytes than any picture of ours has.
 _MOST = 1 << 21
+# Pixels.
+_MOST_CELL = MOST_SIDE + 2 * MARGIN
 _WHAT = "Reconstructions by depth"
 
 
@@ -62,8 +66,8 @@ def depth_pictures(
             missing.append(trial)
             continue
         rows = depth_rows(trial.allocation.layers)
-        content = path.read_bytes()
-        if len(content) > _MOST or not _is_sheet(path, len(rows) + 1):
+        content = _content(path)
+        if content is None or not _is_sheet(content, len(rows) + 1):
             problems.append(f"{_WHAT}: {path}: not a picture of {len(rows) + 1} rows.")
             continue
         pictures.append(_picture(trial, rows, content))
@@ -83,14 +87,28 @@ def _missing(record: StudyRecord, trials: Sequence[TrialRecord], files: FilesAtH
     return missing_text(_WHAT, record, trials, files, ("scores", "models", "all"))
 
 
-def _is_sheet(path: Path, rows: int) -> bool:
+def _content(path: Path) -> bytes | None:
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            fits = image.height % rows == 0
-            image.verify()
+        with path.open("rb") as file:
+            content = file.read(_MOST + 1)
+    except OSError:
+        return None
+    return content if len(content) <= _MOST else None
+
+
+def _is_sheet(content: bytes, rows: int) -> bool:
+    try:
+        with warnings.catch_warnings():
+            # Said below of all that is too large.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=["PNG"])
+        fits = image.height % rows == 0
+        # A browser takes the memory that a picture says it needs.
+        small = image.height <= rows * _MOST_CELL and image.width <= COLUMNS * _MOST_CELL
+        image.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
-    return fits
+    return fits and small
 
 
 def _picture(trial: TrialRecord, rows: tuple[int, ...], content: bytes) -> DepthPicture:

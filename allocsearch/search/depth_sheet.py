@@ -13,11 +13,7 @@ from torch import Tensor
 from allocsearch.data.seeding import generator
 from allocsearch.models.depths import decode_depths
 from allocsearch.models.hvae import HVAE
-from allocsearch.search.depths import COLUMNS, depth_rows
-
-# Pixels. Smaller images are repeated to the least, larger ones shrunk to the most.
-_LEAST_SIDE, _MOST_SIDE = 32, 64
-_MARGIN = 2
+from allocsearch.search.depths import COLUMNS, LEAST_SIDE, MARGIN, MOST_SIDE, depth_rows
 
 
 def depth_sheet(model: HVAE, values: Tensor, seed: int) -> bytes | None:
@@ -56,12 +52,12 @@ def _png(cells: NDArray[np.uint8]) -> bytes:
     """Images `(rows, columns, H, W)` or `(rows, columns, 3, H, W)`, with clear margins."""
     rows, columns = cells.shape[:2]
     mode = "L" if cells.ndim == 4 else "RGB"
-    width, height = (side + 2 * _MARGIN for side in _size(cells.shape[-1], cells.shape[-2]))
+    width, height = (side + 2 * MARGIN for side in _size(cells.shape[-1], cells.shape[-2]))
     sheet = Image.new("LA" if mode == "L" else "RGBA", (columns * width, rows * height))
     for row in range(rows):
         for column in range(columns):
-            cell = _cell(cells[row, column], (width - 2 * _MARGIN, height - 2 * _MARGIN))
-            sheet.paste(cell, (column * width + _MARGIN, row * height + _MARGIN))
+            cell = _cell(cells[row, column], (width - 2 * MARGIN, height - 2 * MARGIN))
+            sheet.paste(cell, (column * width + MARGIN, row * height + MARGIN))
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
     return content.getvalue()
@@ -78,8 +74,8 @@ def _cell(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
 def _size(width: int, height: int) -> tuple[int, int]:
     """Width and height that an image is shown in, in the same proportion as far as pixels go."""
     longest = max(width, height)
-    if longest > _MOST_SIDE:
-        scale = _MOST_SIDE / longest
+    if longest > MOST_SIDE:
+        scale = MOST_SIDE / longest
         return max(1, round(width * scale)), max(1, round(height * scale))
-    times = max(1, _LEAST_SIDE // longest)
+    times = max(1, LEAST_SIDE // longest)
     return width * times, height * times

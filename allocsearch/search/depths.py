@@ -1,4 +1,4 @@
-"""Which depths the picture of a trained model has rows for."""
+"""How the picture of what the layers of a trained model hold is laid out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from __future__ import annotations
 DEPTHS_NAME = "depths.png"
 # Examples, which are the columns.
 COLUMNS = 8
+# Pixels. Smaller images are repeated to the least, larger ones shrunk to the most.
+LEAST_SIDE, MOST_SIDE = 32, 64
+MARGIN = 2
 _MOST_ROWS = 10
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from allocsearch.report.chosen_files import chosen_files
 from allocsearch.report.depth_pictures import depth_pictures
@@ -74,7 +76,13 @@ def test_what_is_missing_is_said(record: StudyRecord) -> None:
     assert "evaluation.keep is 'none'" in made(dataclasses.replace(record, config=config))[1][0]
 
 
-@pytest.mark.parametrize("content", ["", "cut", "other", "large"])
+def png(width: int, height: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("1", (width, height)).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("content", ["", "cut", "other", "large", "svg", "wide", "bomb"])
 def test_another_file_is_not_embedded(record: StudyRecord, content: str) -> None:
     path = picture_files(record)[0]
     whole = path.read_bytes()
@@ -82,11 +90,29 @@ def test_another_file_is_not_embedded(record: StudyRecord, content: str) -> None
     pixel = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
     )
-    contents = {"": b"", "cut": whole[:-60], "other": pixel, "large": whole + bytes(1 << 21)}
+    contents = {
+        "": b"",
+        "cut": whole[:-60],
+        "other": pixel,
+        "large": whole + bytes(1 << 21),
+        "svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+        "wide": png(9000, 4),
+        # Few bytes of many pixels, of which Pillow would warn.
+        "bomb": png(10_000, 10_000) if content == "bomb" else b"",
+    }
     path.write_bytes(contents[content])
     found, [told] = made(record)
     assert len(found) == len(picture_files(record)) - 1
     assert told == f"Reconstructions by depth: {path}: not a picture of 4 rows."
+
+
+def test_a_picture_of_elsewhere_is_not_embedded(record: StudyRecord, tmp_path: Path) -> None:
+    path = picture_files(record)[0]
+    path.rename(tmp_path / "private.png")
+    path.symlink_to(tmp_path / "private.png")
+    found, [told] = made(record)
+    assert len(found) == len(picture_files(record)) - 1
+    assert f"{path}: leads out of {path.parent}" in told
 
 
 def test_a_study_without_trials_has_no_pictures(study_of) -> None:

@@ -54,15 +54,19 @@ def files_at_hand(
     found = FilesAtHand()
     elsewhere: list[Name] = []
     for number, name in wanted:
-        path = trial_folder(record.folder, number) / name
-        if path.is_file():
+        folder = trial_folder(record.folder, number)
+        path = folder / name
+        if not path.is_file():
+            elsewhere.append((number, name))
+        elif path.resolve().is_relative_to(folder.resolve()):
             found.paths[number, name] = path
         else:
-            elsewhere.append((number, name))
+            # A page is handed on: it shows no other file of this machine.
+            found.problem = found.problem or f"{path}: leads out of {folder}"
     url = record.config.study.artifacts
     if not elsewhere or url is None:
         return found
-    fetched = FilesAtHand()
+    fetched = FilesAtHand(problem=found.problem)
     # A daemon: a thread that hangs does not keep the program from ending.
     thread = threading.Thread(target=_fetch, args=(record, url, elsewhere, fetched), daemon=True)
     thread.start()
