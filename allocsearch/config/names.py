@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from allocsearch.config.resolved import StudyConfig
 
-
+# Columns of tables of trials that hold something else.
+_COLUMNS = re.compile(
+    r"number|state|allocation|ratio|d_[0-9]+|seed|on_front|recommended|duration_s|reason|retry_of"
+    r"|warm_start|trainings|front_probability|rung|counts|parameter"
+)
 # Of the score behind `auroc`, for each OOD validation set.
 _DETECTION = ("auroc_low", "auroc_high", "aupr_ood", "aupr_id", "fpr80", "fpr95")
+
+
+def is_column(name: str) -> bool:
+    """Whether tables of trials have a column of this name that is no metric."""
+    return _COLUMNS.fullmatch(name) is not None
 
 
 def score_names(layers: int, *, compressed: bool = True, regret: bool = False) -> tuple[str, ...]:

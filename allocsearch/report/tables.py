@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from allocsearch.config.names import is_column
 from allocsearch.report.front import StudyFront, knee, study_front
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.storage import write_atomically
@@ -19,7 +20,8 @@ def trials_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.Dat
 
     Columns: `number`, `state`, `allocation` (text), `d_1`, ..., `d_L` (bottom to top; missing
     above a trial's own layers), `ratio`, `seed`, `on_front`, `recommended`, the objectives, all
-    other metrics (nats or without unit; missing where not recorded), `duration_s` (seconds),
+    other metrics (nats or without unit; missing where not recorded; `metrics.ratio` for one that a
+    trainer calls as another column), `duration_s` (seconds),
     `reason`, `retry_of`, `warm_start` (`knee` or `end` of the predicted front, for a trial that
     comes from there). Every training of an allocation on the front is marked as on it.
 
@@ -59,7 +61,9 @@ def trials_frame(record: StudyRecord, front: StudyFront | None = None) -> pd.Dat
         for t in trials
     ]
     for name in names:
-        add(name, [values.get(name) for values in told], "float64")
+        # A trainer may call a metric what a column is called.
+        column = f"metrics.{name}" if is_column(name) else name
+        add(column, [values.get(name) for values in told], "float64")
     add("duration_s", [t.duration for t in trials], "float64")
     add("reason", [t.reason for t in trials], "string")
     add("retry_of", [t.retry_of for t in trials], "Int64")

@@ -3,11 +3,14 @@ from __future__ import annotations
 import dataclasses
 
 import pandas as pd
+import pytest
 
 from allocsearch.allocation import Allocation
+from allocsearch.config import Objective
 from allocsearch.report.front import pareto_front
+from allocsearch.report.page import render_page
 from allocsearch.report.pick import pick
-from allocsearch.report.tables import front_frame, trials_frame, write_tables
+from allocsearch.report.tables import allocations_frame, front_frame, trials_frame, write_tables
 from allocsearch.search.records import TrialRecord
 
 
@@ -46,6 +49,34 @@ def test_marks_are_those_of_front_and_knee(study):
     on_front = frame.loc[frame["on_front"], "number"].tolist()
     assert on_front == sorted(t.number for t in pareto_front(study))
     assert frame.loc[frame["recommended"], "number"].tolist() == [pick(study, "knee").number]
+
+
+def test_a_metric_called_as_a_column_has_one_of_its_own(study, tmp_path):
+    first = study.complete[0]
+    named = {"ratio": -5.0, "number": 0.5, "state": 2.0, "trainings": 3.0, "d_1": 0.25}
+    trial = dataclasses.replace(first, metrics={**first.metrics, **named})
+    trials = tuple(trial if t is first else t for t in study.trials)
+    record = dataclasses.replace(study, trials=trials)
+    frame = trials_frame(record)
+    row = frame.loc[first.number]
+    assert (row["number"], row["state"], row["ratio"]) == (
+        first.number,
+        "complete",
+        first.allocation.ratio,
+    )
+    assert {name: row[f"metrics.{name}"] for name in named} == named
+    assert frame.drop(columns=[f"metrics.{name}" for name in named]).equals(trials_frame(study))
+    assert 'id="front"' in render_page(record)
+
+
+def test_no_column_is_taken_by_an_objective(replicated):
+    frame = allocations_frame(replicated)
+    metrics = {name for trial in replicated.complete for name in trial.metrics}
+    own = [n for n in frame if n not in metrics and not n.endswith("_half_width")]
+    assert "ratio" in own
+    for name in own:
+        with pytest.raises(ValueError, match="allowed: a metric of another name"):
+            Objective.parse(f"max:{name}")
 
 
 def test_fewer_layers_leave_dims_empty(study):
