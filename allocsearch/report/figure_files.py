@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,13 @@ def write_figures(
 
 def _names(panels: Sequence[Panel]) -> Iterator[str]:
     """The name of each panel, with a number where another one has it already."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for panel in panels:
-        seen[panel.name] = count = seen.get(panel.name, 0) + 1
-        yield panel.name if count == 1 else f"{panel.name}-{count}"
+        names = chain([panel.name], (f"{panel.name}-{i}" for i in count(2)))
+        # A set of data can be called as the second one of a name.
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        yield name
 
 
 def _table(panel: Panel) -> pd.DataFrame | None:

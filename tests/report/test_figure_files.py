@@ -8,6 +8,7 @@ from pathlib import Path
 
 import kaleido
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
@@ -60,6 +61,21 @@ def test_images_and_tables_of_figures(study, figures):
     drawn = {x for trace in first.figure.data if trace.name != "edge" for x in trace.x}
     assert {*table["retention"]} >= drawn
     assert [*table["number"]] == [trial.number for trial in study.complete]
+
+
+def test_sets_of_like_names_have_a_file_each(study, figures, monkeypatch):
+    def write(images, kopts):
+        for image in images:
+            image["path"].write_text(image["fig"]["layout"]["title"]["text"])
+
+    monkeypatch.setattr(kaleido, "write_fig_from_object_sync", write)
+    titles = ["digits", "digits!", "digits 2", "Digits", "digits-2"]
+    made = [
+        replace(figures[0], title=title, figure=go.Figure(layout={"title": {"text": title}}))
+        for title in titles
+    ]
+    images = [path for path in write_figures(made, study.folder, [SVG]) if path.suffix == ".svg"]
+    assert [path.read_text() for path in images] == titles
 
 
 def _without_module(monkeypatch):
