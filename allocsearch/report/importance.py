@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,7 +117,10 @@ def _shares(
         ]
     )
     evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
-    found = get_param_importances(study, evaluator=evaluator)
+    with warnings.catch_warnings():
+        # A number of layers that one allocation alone has counts for next to nothing.
+        warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
+        found = get_param_importances(study, evaluator=evaluator)
     return {name: float(found[name]) for name in names}
 
 

@@ -54,6 +54,14 @@ def test_the_number_of_layers_counts_where_it_varies():
     assert max(shares["retention"], key=shares["retention"].__getitem__) == "layers"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_number_of_layers_of_one_allocation_alone_warns_of_nothing():
+    several = [*Lattice(12, 3, min_dim=1), Allocation((6, 6))]
+    values = np.array([[float(each.dims[0])] for each in several])
+    [shares] = importance(several, values, OBJECTIVES[:1]).shares.values()
+    assert max(shares, key=shares.__getitem__) == "d_1"
+
+
 def test_of_very_many_allocations_some_are_taken():
     many = [*Lattice(60, 3, min_dim=1)]
     assert len(many) > 1000
