@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from allocsearch.config import InputError
+from allocsearch.config import InputError, shown
 from allocsearch.config.migration import EVALUATION, OPENING, migrated, migrated_json
 from allocsearch.search.storage import write_atomically
 
@@ -75,6 +75,9 @@ class Detected:
         difference_low: Lower end of its 95 % interval.
         difference_high: Upper end.
         p_value: Two-sided, for no difference, not corrected for the number of comparisons.
+
+    Raises:
+        ValueError: If the difference has no interval, or there is an interval of none.
     """
 
     name: str
@@ -91,6 +94,11 @@ class Detected:
     difference_low: float | None = None
     difference_high: float | None = None
     p_value: float | None = None
+
+    def __post_init__(self) -> None:
+        compared = (self.difference, self.difference_low, self.difference_high)
+        if len({each is None for each in compared}) > 1:
+            raise ValueError(f"difference on {shown(self.name)}: it and its interval go together")
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,9 @@ class Evaluated:
         retention: Mean over seeds, of ID validation data, nats.
         attenuation: Mean over seeds, of ID validation data.
         sets: One entry for each OOD test set.
+
+    Raises:
+        ValueError: If there are results without a training, or two of one set.
     """
 
     allocation: str
@@ -122,6 +133,17 @@ class Evaluated:
     retention: float | None = None
     attenuation: float | None = None
     sets: tuple[Detected, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.sets and not self.seeds:
+            raise ValueError(f"{shown(self.allocation)}: results of no training")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"{shown(self.allocation)}: two results of one test set")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The OOD test sets that there are results of."""
+        return tuple(found.name for found in self.sets)
 
     @property
     def worst(self) -> Detected | None:
@@ -141,6 +163,9 @@ class Evaluation:
             search data.
         evaluated: The picked allocations, then the baselines.
         schema_version: Version of this format.
+
+    Raises:
+        ValueError: If there are results of one allocation twice, or of different test sets.
     """
 
     opening: Opening
@@ -149,6 +174,13 @@ class Evaluation:
     provenance: Mapping[str, str]
     evaluated: tuple[Evaluated, ...]
     schema_version: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        allocations = [each.allocation for each in self.evaluated]
+        if len({*allocations}) < len(allocations):
+            raise ValueError("results of one allocation twice")
+        if len({each.names for each in self.evaluated if each.sets}) > 1:
+            raise ValueError("results of different test sets")
 
 
 _OPENINGS = TypeAdapter(tuple[Opening, ...])

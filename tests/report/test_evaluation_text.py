@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from allocsearch.config import InputError
 from allocsearch.report.evaluation_table import evaluation_cells, write_evaluation_table
 from allocsearch.report.evaluation_text import evaluation_text, opened_text
 from allocsearch.search.evaluations import (
@@ -128,3 +130,28 @@ def test_files_read_back_equal(evaluation, tmp_path):
     write_evaluation(tmp_path, evaluation)
     assert read_evaluation(tmp_path, OPENING) == evaluation
     assert read_evaluation(tmp_path, replace(OPENING, number=2)) is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda ours, other: ours.update(seeds=[]), "'20-8-4': results of no training"),
+        (lambda ours, other: ours["sets"].append(ours["sets"][0]), "two results of one test set"),
+        (lambda ours, other: ours["sets"][1].update(difference_low=None), "difference on 'near'"),
+        (lambda ours, other: other.update(allocation="20-8-4"), "one allocation twice"),
+        (
+            lambda ours, other: other.update(seeds=[1], sets=ours["sets"][:1]),
+            "results of different test sets",
+        ),
+    ],
+)
+def test_results_that_contradict_each_other_are_one_line(evaluation, tmp_path, edit, said):
+    path = write_evaluation(tmp_path, evaluation)
+    content = json.loads(path.read_text())
+    edit(*content["evaluated"])
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as told:
+        read_evaluation(tmp_path, OPENING)
+    assert str(told.value).startswith(f"{path}: ")
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
