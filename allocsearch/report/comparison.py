@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
-from allocsearch.report.front import Candidate, StudyFront, difference_interval, knee
+from allocsearch.report.front import (
+    Candidate,
+    StudyFront,
+    difference_interval,
+    knee,
+    non_dominated,
+)
 from allocsearch.report.labels import format_metric, metric_label
 from allocsearch.search.baselines import UNIFORM, baselines
+from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord
 
 
@@ -75,11 +82,25 @@ def comparisons(
     """
     objectives = record.config.study.parsed_objectives
     others = [member for member in front.members if member is not chosen]
-    if others:
-        yield _comparison("runner-up", front, chosen, knee(others, objectives), objectives)
-    for each in beside:
-        if each.trained is not None and each.trained is not chosen:
-            yield _comparison(each.role, front, chosen, each.trained, objectives)
+    # Where it is better than all in everything, as with one objective, the next front has it.
+    others = others or _next_front(front, chosen, objectives)
+    rows = [("runner-up", knee(others, objectives))] if others else []
+    rows += [(each.role, each.trained) for each in beside if each.trained is not None]
+    roles: dict[Candidate, list[str]] = {}
+    for role, other in rows:
+        roles.setdefault(other, []).append(role)
+    for other, names in roles.items():
+        if other is not chosen:
+            yield _comparison(", ".join(names), front, chosen, other, objectives)
+
+
+def _next_front(
+    front: StudyFront, chosen: Candidate, objectives: Sequence[Objective]
+) -> list[Candidate]:
+    """The members that the front would have without one of its candidates."""
+    rest = [each for each in front.candidates if each is not chosen]
+    kept = non_dominated(losses([each.mean for each in rest], objectives))
+    return [each for each, is_kept in zip(rest, kept, strict=True) if is_kept]
 
 
 def baseline_text(beside: Sequence[Baseline]) -> str | None:

@@ -19,7 +19,12 @@ from allocsearch.search.records import StudyRecord
 _ENOUGH = 0.95
 
 _COSTS: tuple[tuple[Literal["seconds", "trials"], str, str], ...] = (
-    ("seconds", "training time", "Time is summed over all trials that ended."),
+    (
+        "seconds",
+        "training time",
+        "Time is summed over all trials that ended, with their measurements; several workers "
+        "spend it side by side.",
+    ),
     ("trials", "trials", "Every trial that ended counts, whatever it took."),
 )
 _TOGETHER = " Those that are trained together each count the whole time of their pass."
@@ -119,7 +124,7 @@ def _soon(frame: pd.DataFrame, column: str) -> str:
     there = rows.iloc[int(below.nonzero()[0][-1]) + 1 if below.any() else 0]
     time = "" if pd.isna(there["seconds"]) else f" ({format_duration(there['seconds'])})"
     what = "the last value" if column == "hypervolume" else "the gain over the first"
-    return f"95 % of {what} was there for good after {there['trials']:,} trials{time}."
+    return f"95 % of {what} was reached for good after {there['trials']:,} trials{time}."
 
 
 def _grid(frame: pd.DataFrame, column: str, label: str, metric: str | None) -> Grid:

@@ -38,14 +38,15 @@ def importance_panel(record: StudyRecord, front: StudyFront) -> tuple[Panel | No
         [(name, *shares) for name, shares in rows], columns=["parameter", *metrics]
     )
     best = math.ceil(found.quantile * found.allocations)
+    drawn = f", drawn at random of {len(known):,}," if found.allocations < len(known) else ""
     return (
         Panel(
             "importance",
             "Importance of the dims of each layer",
-            f"How differently the best {best:,} of {found.allocations:,} allocations split, by "
-            "Optuna's PED-ANOVA, for each layer alone. The shares of an objective sum to 1; on "
-            "the dotted line all would be equal. Dims sum to the budget: what one layer gets "
-            "others lack, so a layer has some of the importance of the others. Which way it "
+            f"How differently the best {best:,} of {found.allocations:,} allocations{drawn} "
+            "split, by Optuna's PED-ANOVA, for each layer alone. The shares of an objective sum "
+            "to 1; on the dotted line all would be equal. Dims sum to the budget: what one layer "
+            "gets others lack, so a layer has some of the importance of the others. Which way it "
             f"works is seen where the objectives are drawn over the splits.{_rough(best)}",
             f"Bar chart of the share of each layer's dims in the importance for "
             f"{', '.join(map(metric_name, metrics))}. A table with the numbers follows.",

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from allocsearch.report import theme
 from allocsearch.report.candidate_text import (
+    has_interval,
     probability_text,
     uncertainty_lines,
     value_text,
@@ -142,6 +143,10 @@ def render_page(
         front_header=front_header,
         front_rows=front_rows,
         replicated=front.spread is not None,
+        recorded_intervals=any(
+            has_interval(front.members, i, objective.metric)
+            for i, objective in enumerate(record.config.study.parsed_objectives)
+        ),
         uncertainty=uncertainty_lines(front, record.config.study.parsed_objectives),
         panels=figures,
         pictures=pictures,

@@ -28,6 +28,8 @@ from allocsearch.report.terminal import export_command
 from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord, TrialRecord
 
+_BETTER = {"maximize": "higher", "minimize": "lower"}
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -84,7 +86,8 @@ def recommendation(record: StudyRecord, front: StudyFront | None = None) -> Reco
     cost = losses([member.mean for member in members], objectives)
     standings = tuple(
         Standing(
-            column_label(metric_label(metric), has_interval([chosen], i, metric)),
+            column_label(metric_label(metric), has_interval([chosen], i, metric))
+            + f", {_BETTER[objectives[i].direction]} is better",
             value_text(chosen, i, metric, unit=False),
             format_metric(metric, members[int(cost[:, i].argmin())].mean[i]),
             format_metric(metric, members[int(cost[:, i].argmax())].mean[i]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from allocsearch.report.environment import Setting
@@ -30,12 +31,12 @@ def reproduction_steps(record: StudyRecord, found: tuple[Setting, ...]) -> tuple
         found: Its settings; of those that differ between trials the first is taken.
     """
     versions = {each.key: each.values[0][0] for each in found}
-    pinned = [f"{name}=={versions[name]}" for name in _PINNED if name in versions]
+    # A build, as +cpu, is of another index, and pip takes any build of a version.
+    pinned = [f"{n}=={versions[n].partition('+')[0]}" for n in _PINNED if n in versions]
     steps = []
     if pinned:
-        python = f" in Python {versions['python']}" if "python" in versions else ""
         install = shlex.join(["pip", "install", *pinned])
-        steps.append(Step(f"The same packages{python}", (install,)))
+        steps.append(Step(_installing(versions), (install,)))
     steps.append(Step(_repeating(record), (shlex.join(_run(record)),)))
     if record.complete:
         name = record.config.study.name
@@ -45,6 +46,15 @@ def reproduction_steps(record: StudyRecord, found: tuple[Setting, ...]) -> tuple
         purpose = "The recommended allocation: export it, then train it again and compare"
         steps.append(Step(purpose, commands))
     return tuple(steps)
+
+
+def _installing(versions: Mapping[str, str]) -> str:
+    python = f" in Python {versions['python']}" if "python" in versions else ""
+    text = f"The same packages{python}"
+    if "allocsearch" not in versions:
+        return text
+    commit = f" of commit {versions['commit']}" if "commit" in versions else ""
+    return f"{text}, beside allocsearch {versions['allocsearch']}{commit}"
 
 
 def _run(record: StudyRecord) -> list[str]:

@@ -94,7 +94,7 @@ def _late_gain(frame: pd.DataFrame) -> str:
     low, high = (f"{each:+.2f}" for each in (gains.min(), gains.max()))
     span = low if low == high else f"{low} to {high}"
     return (
-        f"From the last tenth but one of the epochs to the last one the mean changed by {span} "
+        f"From one to the other of the last two tenths of the epochs the mean changed by {span} "
         "nats."
     )
 

@@ -22,7 +22,9 @@ def test_the_reference_point_and_the_end_are_told(study_of):
         "Hypervolume over trials",
     ]
     assert "the reference point is retention 1.00 nats, attenuation 0.900." in over_time.caption
-    assert "95 % of the last value was there for good after 3 trials (3.0 s)." in over_time.caption
+    assert (
+        "95 % of the last value was reached for good after 3 trials (3.0 s)." in over_time.caption
+    )
     line = over_trials.figure.data[0]
     assert (list(line.x), list(line.y)) == ([1, 2, 3], pytest.approx([0, 0.25, 1]))
     assert list(over_time.figure.data[0].x) == [1, 2, 3]
@@ -51,7 +53,7 @@ def test_one_objective_is_drawn_in_its_own_unit(study_of):
         "Retention over trials",
     ]
     assert [*panels[0].figure.data[0].y] == [3, 3, 4]
-    assert "of the gain over the first was there for good after 3 trials" in panels[0].caption
+    assert "of the gain over the first was reached for good after 3 trials" in panels[0].caption
 
 
 def test_trials_without_durations_have_one_figure_with_its_table(study_of):

@@ -106,6 +106,18 @@ def test_commands_are_such_as_the_program_takes(three):
     assert run[run.index("--artifacts") + 1] == "given-repeated-files"
 
 
+def test_packages_are_installed_beside_the_same_program(three):
+    record = made_in(three)
+    [step, *_] = reproduction_steps(record, settings(record))
+    assert step.purpose == "The same packages in Python 3.12.1"
+    more = {"torch": "2.6.0+cpu", "numpy": "2.4.6", "allocsearch": "0.1.0", "commit": "abc-dirty"}
+    record = made_in(three, *[more] * 3)
+    [step, *_] = reproduction_steps(record, settings(record))
+    assert step.purpose.endswith("3.12.1, beside allocsearch 0.1.0 of commit abc-dirty")
+    # The build is not on the index that pip asks.
+    assert step.commands == ("pip install torch==2.6.0 numpy==2.4.6",)
+
+
 def test_what_several_workers_change_is_said(three):
     study = three.config.study.model_copy(update={"workers": 2})
     several = dataclasses.replace(three, config=three.config.model_copy(update={"study": study}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -71,6 +72,45 @@ def test_it_is_compared_with_the_runner_up_and_the_baselines(tmp_path):
     assert '<td class="number">+2.25</td>' in page
 
 
+def test_the_runner_up_of_what_is_best_in_everything_is_of_the_next_front(tmp_path):
+    record = study(
+        tmp_path,
+        ("12-8-4", (9.0, 0.1)),
+        ("14-6-4", (5.0, 0.5)),
+        ("16-4-4", (8.0, 0.2)),
+        ("4-12-8", (4.0, 0.15)),
+        ("2-12-10", (3.0, 0.9)),
+    )
+    [runner_up] = recommendation(record).comparisons
+    # The knee of 16-4-4 and 4-12-8, which are equally near: the first one.
+    assert (runner_up.role, runner_up.allocation) == ("runner-up", "16-4-4")
+    assert runner_up.differences == ("+1.00", "-0.100")
+
+
+def test_one_objective_has_a_runner_up_too(study_of):
+    record = study_of([[1.0], [3.0], [2.5]], ["max:retention"])
+    [runner_up, *_] = recommendation(record).comparisons
+    assert (runner_up.role, runner_up.differences) == ("runner-up", ("+0.50",))
+    assert [each.label for each in recommendation(record).standings] == [
+        "retention (nats), higher is better"
+    ]
+
+
+def test_what_an_interval_is_over_is_said(study):
+    one = "without an interval over trainings"
+    examples = "What stands in brackets is over the examples alone."
+    page = render_page(study)
+    assert one in page
+    assert examples not in page
+    trials = tuple(
+        dataclasses.replace(trial, metrics={**trial.metrics, "auroc_low": 0.4, "auroc_high": 0.99})
+        for trial in study.trials
+    )
+    page = render_page(dataclasses.replace(study, trials=trials))
+    assert one in page
+    assert examples in page
+
+
 def test_differences_have_the_interval_of_two_means(tmp_path):
     record = study(
         tmp_path,
@@ -106,14 +146,15 @@ def test_a_baseline_that_is_recommended_is_not_compared_with_itself(tmp_path):
     record = study(tmp_path, ("8-8-8", (9.0, 0.1)), ("12-8-4", (7.25, 0.5)))
     found = recommendation(record)
     assert str(found.allocation) == "8-8-8"
-    assert found.comparisons == ()
+    assert [row.role for row in found.comparisons] == ["runner-up"]
     assert "uniform" not in found.baselines
 
 
 def test_a_table_has_the_baselines_of_its_budget(tmp_path):
     table = {"kind": "table", "allocations": ["12-8-4", "8-8-8"]}
     record = study(tmp_path, ("12-8-4", (7.25, 0.5)), ("8-8-8", (5.0, 0.75)), **table)
-    assert [row.role for row in recommendation(record).comparisons] == ["uniform split"]
+    [both] = recommendation(record).comparisons
+    assert both.role == "runner-up, uniform split"
 
 
 @pytest.mark.parametrize("text", ["24", "10-14", "8-4-4-4-4"])
