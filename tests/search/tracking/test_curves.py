@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import resource
 import threading
+from contextlib import contextmanager
 
 import pytest
 from event_reading import scalars
@@ -14,12 +15,18 @@ def epoch(number, epochs, elbo):
     return {"epoch": number, "epochs": epochs, "elbo": elbo}
 
 
-@pytest.fixture
-def limited():
-    """Let no file of this process grow beyond some bytes, as on a disk that is full."""
+@contextmanager
+def limited(size):
+    """Let no file of this process grow beyond some bytes, as on a disk that is full.
+
+    It ends before pytest goes on: its output may be a file, too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_epochs_are_steps(tmp_path):
@@ -78,23 +85,23 @@ def test_a_folder_that_cannot_be_made_is_told_of_once(tmp_path, caplog):
     assert record.getMessage().endswith("; trainings go on without curves")
 
 
-def test_a_disk_that_is_full_is_told_of_once(tmp_path, caplog, limited, monkeypatch, wait_for):
+def test_a_disk_that_is_full_is_told_of_once(tmp_path, caplog, monkeypatch, wait_for):
     printed = []
     monkeypatch.setattr(threading, "excepthook", printed.append)
     event_writer._hush.cache_clear()
     curves = TrainingCurves(10_000)
     curves.add(tmp_path, epoch(1, 10_000, 1.0))
-    limited(400)
-    numbers = iter(range(2, 10_000))
+    with limited(400):
+        numbers = iter(range(2, 10_000))
 
-    def told():
-        curves.add(tmp_path, epoch(next(numbers), 10_000, 1.0))
-        return caplog.records
+        def told():
+            curves.add(tmp_path, epoch(next(numbers), 10_000, 1.0))
+            return caplog.records
 
-    wait_for(told)
-    curves.close()
-    curves.add(tmp_path / "next", epoch(1, 10_000, 1.0))
-    curves.close()
+        wait_for(told)
+        curves.close()
+        curves.add(tmp_path / "next", epoch(1, 10_000, 1.0))
+        curves.close()
     [record] = caplog.records
     assert "File too large" in record.getMessage()
     # What the thread of the writer has met is told by the warning alone.
