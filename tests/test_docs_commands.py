@@ -22,7 +22,9 @@ import typer
 from allocsearch.cli import app
 from allocsearch.config import load
 from allocsearch.data.splits import load_search_data
+from allocsearch.search import final
 from allocsearch.search.hvae_trainer import HVAETrainer
+from allocsearch.search.job_pool import run_jobs
 from allocsearch.search.run import prepare
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
@@ -118,6 +120,8 @@ def test_every_block_runs(tmp_path, write_study, main_here, monkeypatch):
 
     # It takes seconds, and other tests draw with it.
     monkeypatch.setattr(go.Figure, "to_image", no_browser)
+    # So do the processes of an evaluation, which are those of `tests/cli/test_evaluate.py`.
+    monkeypatch.setattr(final, "run_jobs", lambda function, jobs, _: run_jobs(function, jobs, 1))
     monkeypatch.chdir(tmp_path)
     ood = [{"source": "digits", "name": "ones", "classes": [1]}]
     study = write_study(
