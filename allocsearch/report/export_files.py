@@ -30,7 +30,7 @@ def export_files(
         picked: What was picked.
         chosen: The format.
         out: A file for one pick; a folder for one or more, which it is for several picks, where it
-            exists, and where it has no ending of the format. None for the run folder.
+            exists, and where it has no ending. None for the run folder.
         widths: As for `export_text`.
 
     Returns:
@@ -38,9 +38,12 @@ def export_files(
         there are several; those for Hydra are in the folder of their config group.
 
     Raises:
-        InputError: If there are several picks for one file, or the format cannot hold one of them.
+        InputError: If there are several picks for one file, `out` has an ending that is not of the
+            format and is no folder yet, or the format cannot hold one of them.
     """
     ending = ENDINGS[chosen][0]
+    if out is not None and not out.is_dir():
+        _check_new(out, chosen)
     file = out is not None and out.suffix in ENDINGS[chosen] and not out.is_dir()
     if out is not None and file and len(picked) == 1:
         paths = [out]
@@ -60,6 +63,21 @@ def export_files(
     exported = [export_trial(record, each.trial, each.text, each.where) for each in picked]
     texts = [export_text(each, chosen, widths) for each in exported]
     return dict(zip(paths, texts, strict=True))
+
+
+def _check_new(out: Path, chosen: ExportFormat) -> None:
+    """Refuse what reads like a file of another sort, and a file where a folder would be made."""
+    endings = ENDINGS[chosen]
+    if out.suffix in endings:
+        return
+    allowed = f"for {chosen} a file that ends in {' or '.join(endings)}, or a folder"
+    if out.exists():
+        raise InputError(f"--out {out}: found a file; allowed: {allowed}")
+    if out.suffix:
+        raise InputError(
+            f"--out {out}: found the ending {out.suffix}; allowed: {allowed} without an ending, "
+            "or one that exists"
+        )
 
 
 def _name(picked: Picked, count: int) -> str:

@@ -63,6 +63,7 @@ def picks(
     """
     found: list[Picked] = []
     for text in dict.fromkeys(texts):
+        _check_form(text, several=True)
         if text == FRONT:
             chosen = [member.trial for member in picked_front(record, text, where).members]
         else:
@@ -116,11 +117,7 @@ def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialReco
             does not exist, or there is nothing to pick from.
     """
     constraints = read_constraints(record, where)
-    if text != "knee" and not re.fullmatch(
-        r"(best|max|min|weights|allocation):\S+|trial:[0-9]{1,18}", text
-    ):
-        near = hint(text.partition(":")[0], _KINDS)
-        raise InputError(f"--pick: found {text!r}.{near} Allowed: {_FORMS}.")
+    _check_form(text)
     if not record.complete:
         raise _nothing(record, text)
     kind, _, argument = text.partition(":")
@@ -137,6 +134,19 @@ def pick(record: StudyRecord, text: str, where: Sequence[str] = ()) -> TrialReco
         groups = satisfying(by_allocation(record.complete), constraints)
         return _typical(record, _best(record, groups, text, Objective.parse(text)))
     return _of_front(record, text, where)
+
+
+def _check_form(text: str, *, several: bool = False) -> None:
+    """Refuse a text that has no form of a pick, or of several at once."""
+    names = ("knee", FRONT) if several else ("knee",)
+    form = r"(best|max|min|weights|allocation):\S+|trial:[0-9]{1,18}"
+    if text in names or re.fullmatch(form, text):
+        return
+    kind = text.partition(":")[0]
+    # Of a kind that is right its argument is missing.
+    near = "" if kind in _KINDS else hint(kind, (*_KINDS, *names[1:]))
+    forms = f"{_FORMS}, or {FRONT} for all its members" if several else _FORMS
+    raise InputError(f"--pick: found {text!r}.{near} Allowed: {forms}.")
 
 
 def _of_front(record: StudyRecord, text: str, where: Sequence[str]) -> TrialRecord:

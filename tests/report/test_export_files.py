@@ -61,6 +61,30 @@ def test_several_picks_for_one_file_are_refused(study, tmp_path):
         _files(study, ["weights:auroc=1", "weights:auroc=+1"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("out", "chosen", "found"),
+    [
+        ("a.csv", "toml", r"the ending \.csv; allowed: for toml a file that ends in \.toml, or"),
+        ("a.txt", "python", r"the ending \.txt; .* ends in \.py, or"),
+        ("there", "yaml", r"a file; .* ends in \.yaml or \.yml, or a folder"),
+        ("there.old", "toml", r"a file; allowed: for toml"),
+    ],
+)
+def test_a_file_of_another_ending_is_refused(study, tmp_path, out, chosen, found):
+    for name in ("there", "there.old"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match=rf"--out .*{out}: found {found}"):
+        _files(study, ["knee"], tmp_path / out, chosen)
+    (tmp_path / "picks.v2").mkdir()
+    [path] = _files(study, ["knee"], tmp_path / "picks.v2")
+    assert path.parent == tmp_path / "picks.v2"
+
+
+def test_a_slip_in_front_is_told(study):
+    with pytest.raises(InputError, match=r"found 'fron'\. Did you mean front\? .* or front for"):
+        picks(study, ["fron"])
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_nothing_is_written_where_one_file_cannot_be(study, tmp_path, bad):
     before = tmp_path / "out" / "old.toml"

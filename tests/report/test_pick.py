@@ -45,6 +45,8 @@ def test_by_number(study):
         ("kneee", ["Did you mean knee?", "max:METRIC"]),
         ("maxi:auroc", ["Did you mean max?", "trial:N"]),
         ("", ["Allowed: knee"]),
+        ("front", ["found 'front'. Allowed: knee"]),
+        ("best:", ["found 'best:'. Allowed: knee"]),
         ("trial:-1", ["trial:N"]),
         ("max:aurocc", ["Did you mean auroc?", "attenuation"]),
         ("trial:5", ["trial 5 is failed", "loss is", "0-4, 6-10, 12-13, 15-22"]),
