@@ -6,12 +6,17 @@ from allocsearch.report.export import load_export
 from allocsearch.search.records import read_run
 
 
-def test_what_is_listed_can_be_exported(finished_run, main_here, tmp_path):
+def test_what_is_listed_can_be_exported(finished_run, main_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
     ended = main_here("export", finished_run.folder, "--list")
     assert (ended.code, ended.err) == (0, "")
     rows = [line for line in ended.out.splitlines() if line.startswith(("knee", "best:"))]
     named = [text for row in rows for text in row.partition("  ")[0].split(", ")]
     assert "knee" in named
+    # A pipe has no width: no cell is folded, whatever COLUMNS says.
+    heading = next(line for line in ended.out.splitlines() if line.startswith("--pick"))
+    assert heading.split()[-1] == "trial"
+    assert all(row.split()[-1].isdigit() for row in rows)
     arguments = [part for text in named for part in ("--pick", text)]
     ended = main_here("export", finished_run.folder, *arguments, "--out", tmp_path / "picked")
     assert (ended.code, ended.err, len(ended.out.splitlines())) == (0, "", len(named))
