@@ -333,7 +333,7 @@ def report(
 
     Example: `allocsearch report runs/quickstart`
     """
-    from allocsearch.report.figure_files import write_figures
+    from allocsearch.report.figure_files import check_browser, write_figures
     from allocsearch.report.front import study_front
     from allocsearch.report.page import write_page
     from allocsearch.report.panels import panels
@@ -343,6 +343,8 @@ def report(
     if every is not None and not watch:
         raise InputError("--every: allowed with --watch")
     if watch:
+        if figures:
+            check_browser()
         record = _watched(run_folder, every or 10.0)
         front = study_front(record)
     else:
@@ -748,7 +750,9 @@ def main() -> NoReturn:
     except (InputError, StorageError) as error:
         _fail(str(error), BAD_INPUT)
     except OSError as error:
-        _fail(f"{error.filename or 'system'}: {error.strerror or error}", FAILED)
+        # What is renamed has a second name, that of the file which was asked for.
+        place = error.filename2 or error.filename or "system"
+        _fail(f"{place}: {error.strerror or error}", FAILED)
     except (RuntimeError, OptunaError, SQLAlchemyError) as error:
         _fail(str(error).partition("\n")[0] or type(error).__name__, FAILED)
     sys.exit(code)

@@ -24,6 +24,16 @@ FIGURES_NAME = "figures"
 _SIZE, _WIDE = (700, 440), (1000, 600)
 
 
+def check_browser() -> None:
+    """Draw nothing with kaleido and its browser, before anything that takes long.
+
+    Raises:
+        InputError: If kaleido or a browser for it is missing; it says what to install.
+        RuntimeError: If the browser fails.
+    """
+    _render([])
+
+
 def write_figures(
     panels: Sequence[Panel], folder: Path, formats: Sequence[ImageFormat]
 ) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from allocsearch.config import InputError
-from allocsearch.report.figure_files import write_figures
+from allocsearch.report.figure_files import check_browser, write_figures
 from allocsearch.report.image_format import ImageFormat
 from allocsearch.report.panels import panels
 
@@ -123,4 +123,7 @@ def test_what_fails_is_one_line_and_leaves_what_was_there(
         write_figures(figures[:2], study.folder, [SVG])
     assert "\n" not in str(caught.value)
     assert _files(study.folder) == before
+    if error is InputError:
+        with pytest.raises(InputError, match=words):
+            check_browser()
     assert [path.name for path in study.folder.iterdir()] == ["figures"]
