@@ -72,6 +72,14 @@ def test_links_lead_to_where_the_site_has_a_file(page, link, led):
     assert repository.on_page_markdown(link, made, None, None) == led
 
 
+def test_every_section_of_the_report_is_explained():
+    page = (ROOT / "allocsearch" / "report" / "page.html.jinja").read_text()
+    found = {re.sub(r" \(.*", "", title) for title in re.findall("<h2>(.+?)</h2>", page)}
+    named = re.findall(r"\*\*(.+?)\*\*", (ROOT / "docs" / "front.md").read_text())
+    assert len(found) > 10
+    assert found - {"No recommendation"} <= {text.rstrip(".") for text in named}
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_of_the_repository_lead_somewhere(name):
     for target in LINK.findall((ROOT / name).read_text()):
