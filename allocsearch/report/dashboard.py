@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allocsearch.config import InputError
+from allocsearch.report.dashboard_overlay import Overlay
 from allocsearch.report.read_only import ReadOnly
 from allocsearch.search.storage import NO_PATIENCE, load_run_config, open_study
 
@@ -71,19 +72,24 @@ def open_dashboard(folder: Path, host: str, port: int) -> Iterator[Dashboard]:
         address, found = listener.getsockname()[:2]
         is_private = ipaddress.ip_address(address).is_loopback
         hosts = frozenset((*_LOOPBACK, host.lower(), address)) if is_private else None
+        overlay = Overlay(study, config, folder)
         app = ReadOnly(_application(study, config.study.artifacts), hosts)
         waitress = import_module("waitress")
         # A page asks for more at once than there are threads, which is no matter.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         server = waitress.create_server(app, sockets=[listener], threads=_THREADS)
         named = f"[{host}]" if ":" in host else host
-        yield Dashboard(
-            url=f"http://{named}:{found}/dashboard/studies/{study._study_id}",
-            studies=len(study._storage.get_all_studies()),
-            artifacts=config.study.artifacts,
-            is_private=is_private,
-            serve=server.run,
-        )
+        overlay.start()
+        try:
+            yield Dashboard(
+                url=f"http://{named}:{found}/dashboard/studies/{study._study_id}",
+                studies=len(study._storage.get_all_studies()),
+                artifacts=config.study.artifacts,
+                is_private=is_private,
+                serve=server.run,
+            )
+        finally:
+            overlay.close()
 
 
 def _application(study: optuna.Study, artifacts: str | None) -> WSGIApplication:
