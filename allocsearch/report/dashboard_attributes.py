@@ -13,7 +13,7 @@ from allocsearch.search.records import StudyRecord, TrialRecord
 # Of the report, those that Optuna has not, and that are drawn from the trials alone.
 _SECTIONS = ("front", "ratio", "splits", "layers", "cost", "importance")
 # Characters of all plots together: they are sent again and again.
-_MOST_PLOTS = 2_000_000
+_MOST_PLOTS = 1_000_000
 # The dashboard looks at all attributes for each trial.
 _MOST_LOOKS, _LEAST_NOTES = 200_000, 20
 
