@@ -66,6 +66,14 @@ def test_the_table_has_every_room():
     assert set(table()) == modules | packages
 
 
+def test_what_the_report_takes_from_the_search_is_named():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    [listed] = re.findall(r"^From `search`, `report` takes .*?\((.*?)\)", text, re.M | re.S)
+    contracts = (ROOT / "pyproject.toml").read_text()
+    allowed = re.findall(r'"allocsearch\.report\.\*\* -> allocsearch\.search\.(.+)"', contracts)
+    assert set(re.findall(r"`(.+?)`", listed)) == set(allowed)
+
+
 def test_the_table_has_no_way_round():
     rooms = table()
     while bottom := [room for room, allowed in rooms.items() if not allowed & set(rooms)]:
