@@ -120,17 +120,16 @@ def run(
 
     Example: `allocsearch run studies/quickstart.toml --workers 2`
     """
-    changes = [*(overrides or ()), *([] if workers is None else [f"study.workers={workers}"])]
-    if executor is not None:
-        changes.append(f"study.executor={executor}")
-    if address is not None:
-        changes.append(f"ray.address={address}")
-    if storage is not None:
-        changes.append(f"study.storage={_without_password(storage)}")
-    if artifacts is not None:
+    given = {
+        "study.workers": workers,
+        "study.executor": executor,
+        "ray.address": address,
+        "study.storage": None if storage is None else _without_password(storage),
         # In quotes: a folder may have the name of a number.
-        changes.append(f"study.artifacts={json.dumps(artifacts)}")
-    config = load(study, changes)
+        "study.artifacts": None if artifacts is None else json.dumps(artifacts),
+    }
+    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
+    config = load(study, [*(overrides or ()), *changes])
     folder = runs / config.study.name
     if address is not None and config.study.executor != "ray":
         raise InputError("--address: allowed with --executor ray")
