@@ -93,7 +93,7 @@ def pareto_3d(
                 z=part[metrics[2]],
                 hovertemplate=_hover(metrics, "xyz"),
                 **traced,
-                **_bars(name, part, dict(zip("xyz", metrics, strict=True))),
+                **_bars(name, part, dict(zip("xyz", metrics, strict=True)), space=True),
             )
         )
     titles = [plot_label(metric) for metric in metrics]
@@ -273,21 +273,43 @@ def _faded(color: str, members: pd.DataFrame) -> str | list[str]:
     return [_translucent(color, 0.3 + 0.7 * float(p)) for p in members["front_probability"]]
 
 
-def _bars(name: str, part: pd.DataFrame, axes: Mapping[str, str]) -> dict[str, Any]:
+def _bars(
+    name: str, part: pd.DataFrame, axes: Mapping[str, str], *, space: bool = False
+) -> dict[str, Any]:
     """The 95 % intervals of each axis's metric, where the frame has them."""
-    if name == "dominated" and len(part) > MOST_BARS:
+    # In space a translucent bar comes out white, and opaque ones hide the marks.
+    if name == "dominated" and (space or len(part) > MOST_BARS):
         return {}
     color = str(next(rest[0] for label, *rest in _GROUPS if label == name))
+    shade = 0.25 if name == "dominated" else 0.6
     return {
         f"error_{axis}": {
-            "array": part[f"{metric}_half_width"],
-            "color": _translucent(color, 0.25 if name == "dominated" else 0.6),
+            **_lengths(part, metric),
+            "color": color if space else _translucent(color, shade),
             "thickness": 1,
             "width": 0,
         }
         for axis, metric in axes.items()
         if f"{metric}_half_width" in part
     }
+
+
+def _lengths(part: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """The length of each bar to both sides: none goes where the metric cannot be."""
+    low, high = _interval(part, metric)
+    return {
+        "symmetric": False,
+        "array": high - part[metric],
+        "arrayminus": part[metric] - low,
+    }
+
+
+def _interval(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
+    """The ends of the intervals of a metric."""
+    values, halves = rows[metric], rows[f"{metric}_half_width"]
+    ends = clipped_ends(metric, -math.inf, math.inf)
+    least, most = ends[f"{metric}_low"], ends[f"{metric}_high"]
+    return (values - halves).clip(lower=least), (values + halves).clip(upper=most)
 
 
 def _translucent(color: str, opacity: float) -> str:
@@ -299,10 +321,10 @@ def _range(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
     """The range of an axis where bars would push the marks together: two of few replicates do."""
     if f"{metric}_half_width" not in rows or rows.empty:
         return {}
-    values, halves = rows[metric], rows[f"{metric}_half_width"]
-    low, high = float(values.min()), float(values.max())
-    room = (high - low) or float(halves.max()) or 1.0
-    ends = float((values - halves).min()), float((values + halves).max())
+    low, high = float(rows[metric].min()), float(rows[metric].max())
+    room = (high - low) or float(rows[f"{metric}_half_width"].max()) or 1.0
+    least, most = _interval(rows, metric)
+    ends = float(least.min()), float(most.max())
     if ends[0] > low - room and ends[1] < high + room:
         return {}
     return {"range": [max(ends[0], low - room), min(ends[1], high + room)]}

@@ -29,6 +29,7 @@ class Panel:
         figure: The plot.
         data: The numbers as a table, where no other table of the page has them.
         wide: Whether it takes the whole width of the page.
+        least_width: What it needs to be legible, in em; on a narrower page it scrolls.
         warnings: What the numbers warn of, one sentence or more each.
         frame: What it is drawn from, where that is a table.
     """
@@ -40,6 +41,7 @@ class Panel:
     figure: go.Figure
     data: Grid | None = None
     wide: bool = False
+    least_width: int = 0
     warnings: tuple[str, ...] = ()
     frame: pd.DataFrame | None = None
 

@@ -39,7 +39,7 @@ from allocsearch.report.proxy_text import (
 )
 from allocsearch.report.representatives import representatives
 from allocsearch.report.rung_figures import rung_scatter
-from allocsearch.report.split_figures import parallel_splits, ternary_map
+from allocsearch.report.split_figures import parallel_splits, parallel_width, ternary_map
 from allocsearch.report.tables import allocations_frame, trials_frame
 from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
 from allocsearch.report.training_panel import training_panel
@@ -223,6 +223,7 @@ def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             "trials has the numbers.",
             parallel_splits(shown, objectives, metric),
             wide=True,
+            least_width=parallel_width(shown, objectives),
             frame=plotted(shown, [objective.metric for objective in objectives]),
         )
 

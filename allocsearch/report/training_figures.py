@@ -63,7 +63,10 @@ def training_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = No
                     **style,
                 )
             )
+    middle = float(frame["epoch"].max()) / 2
     for text, epoch in (phases or {}).items():
+        # Lines rise: there is room above them at first, and below them later.
+        early = epoch < middle
         figure.add_vline(
             x=epoch,
             line={"color": theme.MUTED, "width": 1, "dash": "dot"},
@@ -71,8 +74,8 @@ def training_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = No
                 "text": text,
                 "textangle": -90,
                 "xanchor": "right",
-                "yanchor": "bottom",
-                "y": 0.02,
+                "yanchor": "top" if early else "bottom",
+                "y": 0.98 if early else 0.02,
                 "font": {"size": 11, "color": theme.MUTED},
                 "showarrow": False,
             },

@@ -45,6 +45,16 @@ def study(tmp_path, *trainings, **space):
     return StudyRecord(tmp_path / "runs" / "given", config, trials)
 
 
+def test_a_runner_up_that_is_a_baseline_is_compared_once(tmp_path):
+    trainings = (("12-8-4", (7.25, 0.5)), ("8-8-8", (5.0, 0.25)), ("6-12-6", (4.0, 0.75)))
+    found = recommendation(study(tmp_path, *trainings))
+    assert str(found.allocation) == "12-8-4"
+    assert [(row.role, row.allocation) for row in found.comparisons] == [
+        ("runner-up, uniform split", "8-8-8"),
+        ("1:2:1 split", "6-12-6"),
+    ]
+
+
 def test_it_is_compared_with_the_runner_up_and_the_baselines(tmp_path):
     record = study(
         tmp_path,

@@ -203,7 +203,11 @@ def test_figures_draw_means_with_their_intervals(replicated):
             candidate = by_number[number]
             assert (trace.x[i], trace.y[i]) == (candidate.mean[0], candidate.mean[2])
             low, high = candidate.interval[0]
-            assert trace.error_x.array[i] == pytest.approx((high - low) / 2)
+            assert trace.error_x.array[i] == pytest.approx(high - candidate.mean[0])
+            assert trace.error_x.arrayminus[i] == pytest.approx(candidate.mean[0] - low)
+            # No AUROC is above 1.
+            most = min(1.0, candidate.interval[2][1])
+            assert trace.error_y.array[i] == pytest.approx(most - candidate.mean[2])
             assert f"n {candidate.replicates.count}, on the front " in text
             assert f"retention (nats), 95 %: {low:.2f}-{high:.2f}" in text
             drawn += 1

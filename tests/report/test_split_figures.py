@@ -70,6 +70,16 @@ def test_the_number_of_layers_decides_which_is_drawn(study, texts, titles):
     assert ('id="splits"' in render_page(record)) == bool(titles)
 
 
+@pytest.mark.parametrize(
+    ("dims", "ticks"), [((12, 8, 4), (5, 10, 15, 20)), ((64, 18, 6), (20, 40, 60, 80))]
+)
+def test_ticks_are_even_and_not_at_the_corners(study, dims, ticks):
+    record = of_layers(study, "-".join(map(str, dims)))
+    ternary = ternary_map(trials_frame(record), "retention").layout.ternary
+    assert ternary.sum == sum(dims)
+    assert {axis.tickvals for axis in (ternary.aaxis, ternary.baxis, ternary.caxis)} == {ticks}
+
+
 def test_colours_span_the_values_alone(study):
     frame = trials_frame(study)
     axis = ternary_map(frame, "attenuation").layout.coloraxis
