@@ -68,5 +68,7 @@
       if (other.owner !== text.owner && !apart(text.points, other.points)) overlapping.push([other.name, text.name]);
     open.push(text);
   }
-  return { texts: texts.length, overlapping, cut, wider: document.documentElement.scrollWidth - innerWidth };
+  const wider = document.documentElement.scrollWidth - innerWidth;
+  const out = texts.filter(text => text.points.some(([left]) => left > innerWidth)).map(text => text.name);
+  return { texts: texts.length, overlapping, cut, wider, out };
 }

@@ -36,7 +36,7 @@ def problems(opened: Visit, name: str, width: int, scheme: str) -> list[object]:
     found = opened.layout()
     wrong = [*found["overlapping"], *(["cut off", text] for text in found["cut"])]
     if found["wider"]:
-        wrong.append(f"wider than the window by {found['wider']}")
+        wrong.append((f"wider than the window by {found['wider']}", *found["out"]))
     if found["texts"] < 10:
         wrong.append(f"{found['texts']} texts")
     return [(width, scheme, each) for each in wrong]
@@ -86,7 +86,7 @@ def test_what_is_not_legible_or_not_silent_is_found(browser, tmp_path):
     page.write_text(
         "<body style='margin: 0'><p style='margin: 0'>one line</p>"
         "<p style='position: absolute; margin: 0; top: 8px'>another</p>"
-        "<p style='width: 3000px'>long</p>"
+        "<p style='width: 3000px; text-align: right'>far right</p>"
         "<div style='overflow: hidden; height: 1em'>kept<br>hidden</div>"
         "<p style='visibility: hidden; position: absolute; top: 8px'>not seen</p>"
         "<figure><h3>Figure</h3><div class='plot' style='width: 200px; height: 200px'>"
@@ -102,7 +102,7 @@ def test_what_is_not_legible_or_not_silent_is_found(browser, tmp_path):
         found = opened.layout()
         assert sorted(map(sorted, found["overlapping"])) == [["another", "one line"]]
         assert found["cut"] == ["Figure: beyond the edge"]
-        assert found["wider"] == 3000 - WIDE
+        assert (found["wider"], found["out"]) == (3000 - WIDE, ["far right"])
         assert any(text == "warning: heard" for text in opened.said)
         assert any("undefined_name" in text for text in opened.said)
         assert opened.asked == ["http://localhost:9/seen"]

@@ -20,7 +20,8 @@ _DRAWN = """ink => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   return [...document.querySelectorAll(".plot")].every(plot =>
     plot.layout?.template.layout.font.color === (dark ? ink.dark : ink.light) &&
-    Math.abs(plot._fullLayout.width - plot.clientWidth) < 2);
+    [plot._fullLayout, plot.querySelector(".main-svg").getBoundingClientRect()].every(size =>
+      Math.abs(size.width - plot.clientWidth) < 2));
 }"""
 _LOCAL = ("file:", "data:", "blob:")
 # What Chromium says of plotly's use of WebGL and of canvases, which nobody can mend here.
