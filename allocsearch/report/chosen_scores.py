@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from allocsearch.config import HELD_OUT, InputError
 from allocsearch.report.detection import Detector
 from allocsearch.report.labels import format_metric
+from allocsearch.report.missing_files import missing_text
 from allocsearch.search.artifacts.at_hand import FilesAtHand
 from allocsearch.search.evaluations import Evaluated, Evaluation, evaluation_folder
 from allocsearch.search.final_scores import load_scores, scores_path
@@ -50,34 +51,6 @@ def validation_scores(
         keeping = ("scores", "all")
         problems.append(missing_text("ROC curves and histograms", record, missing, files, keeping))
     return tuple(detectors), tuple(problems)
-
-
-def missing_text(
-    what: str,
-    record: StudyRecord,
-    trials: Iterable[TrialRecord],
-    files: FilesAtHand,
-    keeping: Collection[str],
-) -> str:
-    """Why something is not shown whose files are not at hand, in a sentence.
-
-    Args:
-        what: What is not shown.
-        record: The study.
-        trials: Whose files are missing.
-        files: What was found.
-        keeping: The values of `evaluation.keep` with which trials have such files.
-    """
-    numbers = ", ".join(str(trial.number) for trial in trials)
-    if files.problem is not None:
-        reason = files.problem
-    elif (keep := record.config.evaluation.keep) not in keeping:
-        reason = f"evaluation.keep is {keep!r}"
-    else:
-        reason = "their files are not in this run folder"
-        if record.config.study.artifacts is not None:
-            reason += " nor in the artifact store"
-    return f"{what} of trials {numbers}: {reason}."
 
 
 def _of_trial(record: StudyRecord, trial: TrialRecord, files: FilesAtHand) -> Detector:

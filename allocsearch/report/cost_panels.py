@@ -9,7 +9,7 @@ import pandas as pd
 from allocsearch.config import Objective
 from allocsearch.report.cost_figures import course_curve
 from allocsearch.report.front import StudyFront, comparable, knee, objective_box
-from allocsearch.report.labels import format_duration, metric_name, with_unit
+from allocsearch.report.labels import format_duration, heading, metric_name, with_unit
 from allocsearch.report.panel import Grid, Panel
 from allocsearch.report.search_course import course_frame
 from allocsearch.search.losses import signs
@@ -42,7 +42,7 @@ def cost_panels(record: StudyRecord, front: StudyFront) -> tuple[tuple[Panel, ..
     """
     objectives = record.config.study.parsed_objectives
     name = metric_name(objectives[0].metric) if len(objectives) == 1 else "hypervolume"
-    left_out = f"{name[0].upper()}{name[1:]} over cost"
+    left_out = f"{heading(name)} over cost"
     if len(comparable(record)) < 2:
         return (), f"{left_out}: it takes two complete trials."
     groups = [candidate.replicates for candidate in front.candidates]

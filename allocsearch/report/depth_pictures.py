@@ -11,8 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from allocsearch.report.chosen_scores import missing_text
 from allocsearch.report.labels import format_metric
+from allocsearch.report.missing_files import missing_text, numbers_text
 from allocsearch.report.panel import Grid
 from allocsearch.search.artifacts.at_hand import FilesAtHand
 from allocsearch.search.depths import COLUMNS, DEPTHS_NAME, MARGIN, MOST_SIDE, depth_rows
@@ -79,10 +79,9 @@ def depth_pictures(
 def _missing(record: StudyRecord, trials: Sequence[TrialRecord], files: FilesAtHand) -> str:
     trained_here = all(trial_folder(record.folder, trial.number).is_dir() for trial in trials)
     if files.problem is None and record.config.evaluation.keep != "none" and trained_here:
-        numbers = ", ".join(str(trial.number) for trial in trials)
         return (
-            f"{_WHAT} of trials {numbers}: they have no {DEPTHS_NAME}, which is made of grey and "
-            "RGB images alone, and not by earlier versions."
+            f"{_WHAT} of {numbers_text(trials)}: no {DEPTHS_NAME}, which is made of grey and RGB "
+            "images alone, and not by earlier versions."
         )
     return missing_text(_WHAT, record, trials, files, ("scores", "models", "all"))
 

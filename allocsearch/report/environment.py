@@ -12,8 +12,6 @@ _NAMES = {
     "data": "fingerprint of the data",
     "threads": "threads of a worker",
 }
-# More would be longer than they are read.
-_MOST_RANGES = 6
 _DATA = "data"
 
 
@@ -67,16 +65,3 @@ def difference_lines(found: tuple[Setting, ...]) -> tuple[str, ...]:
             "other bits, and small differences between them may come from that."
         )
     return tuple(lines)
-
-
-def trials_text(numbers: tuple[int, ...]) -> str:
-    """Numbers of trials in ascending order as ranges: `trials 0-11, 14`."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    texts = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
-    more = f" and others, {len(numbers):,} in all" if len(ranges) > _MOST_RANGES else ""
-    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(texts)}{more}"

@@ -1,4 +1,4 @@
-"""How metrics, values and durations read, wherever they are shown."""
+"""How metrics, values, durations and numbers of trials read, wherever they are shown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 _LAYERED = re.compile(r"(rate|information|active_units)_([0-9]+)")
 _SKIPPING = re.compile(r"(distortion|explained)_skip_([0-9]+)")
+# More would be longer than they are read.
+_MOST_RANGES = 6
 _NATS = ("retention", "elbo", "distortion", "rate", "information")
 _NAMES = {
     "elbo": "ELBO",
@@ -43,6 +45,11 @@ def metric_name(metric: str) -> str:
     if dot and kind in _NAMES:
         return f"{_NAMES[kind]}, {dataset}"
     return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def heading(text: str) -> str:
+    """The text with a capital letter at its beginning; the others stay, as those of AUROC."""
+    return text[:1].upper() + text[1:]
 
 
 def metric_label(metric: str) -> str:
@@ -108,3 +115,16 @@ def format_duration(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes:02d} m"
     return f"{minutes} m {rest:02d} s" if minutes else f"{rest} s"
+
+
+def trials_text(numbers: tuple[int, ...]) -> str:
+    """Numbers of trials in ascending order as ranges: `trials 0-11, 14`."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    texts = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
+    more = f" and others, {len(numbers):,} in all" if len(ranges) > _MOST_RANGES else ""
+    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(texts)}{more}"

@@ -23,7 +23,7 @@ from allocsearch.report.candidate_text import (
 )
 from allocsearch.report.chosen_files import chosen_files
 from allocsearch.report.depth_pictures import depth_pictures
-from allocsearch.report.environment import difference_lines, settings, trials_text
+from allocsearch.report.environment import difference_lines, settings
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
 from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
 from allocsearch.report.front import (
@@ -37,6 +37,7 @@ from allocsearch.report.labels import (
     format_metric,
     interval_text,
     metric_label,
+    trials_text,
     with_interval,
 )
 from allocsearch.report.panels import panels

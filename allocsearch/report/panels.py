@@ -23,7 +23,7 @@ from allocsearch.report.figures import (
 )
 from allocsearch.report.front import StudyFront, comparable, study_front
 from allocsearch.report.importance_panel import importance_panel
-from allocsearch.report.labels import format_metric, metric_label, metric_name
+from allocsearch.report.labels import format_metric, heading, metric_label, metric_name
 from allocsearch.report.panel import Grid, Panel
 from allocsearch.report.plotted import plotted
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
@@ -94,14 +94,15 @@ def panels(
             omitted.append(problem)
         made += _ratios(record, points, objectives, prediction)
         made += _splits(points, objectives)
-    layers = list(_layers(record, frame, front))
+    chosen = representatives(record, front)
+    layers = list(_layers(frame, chosen))
     if not layers:
         omitted.append("Information per layer: no trial has recorded it.")
     if not any(name.startswith("auroc") for name in map(str, frame)):
         omitted.append("OOD detection: the study has no OOD validation set.")
     validation, left_out = _validation_sets(record)
     files = files or chosen_files(record, front)
-    detection, no_scores = detection_panels(record, representatives(record, front), files)
+    detection, no_scores = detection_panels(record, chosen, files)
     tested, no_test_scores = evaluation_panels(record)
     training, no_training = training_panel(record, front, files)
     cost, no_cost = cost_panels(record, front)
@@ -127,7 +128,7 @@ def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
         names = f"{metric_label(x.metric)} against {metric_label(y.metric)}"
         yield Panel(
             "front",
-            _heading(f"{metric_name(y.metric)} against {metric_name(x.metric)}"),
+            heading(f"{metric_name(y.metric)} against {metric_name(x.metric)}"),
             f"The line is the edge of what was reached in these two objectives.{bars}",
             f"Scatter plot of {what}: {names}. The table of all trials has the numbers.",
             pareto_pair(shown, x, y),
@@ -184,7 +185,7 @@ def _ratios(
             )
         yield Panel(
             "ratio",
-            _heading(f"{metric_name(objective.metric)} against ratio"),
+            heading(f"{metric_name(objective.metric)} against ratio"),
             caption,
             f"Scatter plot of {label} against the ratio of each trial's allocation. The table of "
             "all trials has the numbers.",
@@ -204,7 +205,7 @@ def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
             label = metric_label(objective.metric)
             yield Panel(
                 "splits",
-                _heading(f"{metric_name(objective.metric)} over the splits"),
+                heading(f"{metric_name(objective.metric)} over the splits"),
                 "Near a corner almost all dims are in one layer, in the middle they are shared "
                 f"equally. Outlined marks are on the front, the diamond is recommended.{left_out}",
                 f"Ternary plot of the dims of three layers, coloured by {label}. The table of all "
@@ -228,8 +229,7 @@ def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[
         )
 
 
-def _layers(record: StudyRecord, frame: pd.DataFrame, front: StudyFront) -> Iterator[Panel]:
-    chosen = representatives(record, front)
+def _layers(frame: pd.DataFrame, chosen: tuple[TrialRecord, ...]) -> Iterator[Panel]:
     numbers = [trial.number for trial in chosen]
     for kind, (title, meaning) in _LAYER_KINDS.items():
         grid = _grid(kind, chosen)
@@ -270,6 +270,7 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
         (entry.name, *spread_texts(entry), tau_text(entry.others)) for entry in check.sets
     )
     over = f"{len(check.allocations)} allocations, {score_text(check)}"
+    agreement, aurocs = tau_frame(check), auroc_frame(check)
     return (
         Panel(
             "validation",
@@ -279,10 +280,10 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
             "luck of those.",
             "Matrix of Kendall's tau of every two OOD validation sets. A table with the numbers "
             "follows.",
-            tau_matrix(tau_frame(check)),
+            tau_matrix(agreement),
             Grid(("sets", "tau (95 % bootstrap)"), taus),
             warnings=warnings,
-            frame=tau_frame(check),
+            frame=agreement,
         ),
         Panel(
             "validation",
@@ -291,9 +292,9 @@ def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str,
             "it tells.",
             "Strips of the AUROC of all allocations, one for each OOD validation set. A table "
             "with the numbers follows.",
-            auroc_strips(auroc_frame(check)),
+            auroc_strips(aurocs),
             Grid(("set", "min", "median", "max", "tau with the others"), spreads),
-            frame=auroc_frame(check),
+            frame=aurocs,
         ),
     ), ()
 
@@ -316,7 +317,7 @@ def _rungs(record: StudyRecord, objectives: tuple[Objective, ...]) -> Iterator[P
         metric = objective.metric
         yield Panel(
             "rungs",
-            _heading(f"{metric_name(metric)} at the rungs"),
+            heading(f"{metric_name(metric)} at the rungs"),
             "Hollow marks do not count for tau: a rung could have stopped the trial, or another "
             f"one of the allocation came before.{left_out}",
             f"Scatter plot of {metric_label(metric)} at the end of each complete trial against "
@@ -354,7 +355,3 @@ def _grid(kind: str, trials: tuple[TrialRecord, ...]) -> Grid:
         if any(name in trial.metrics for name in names)
     )
     return Grid(("allocation", *(f"layer {i + 1}" for i in range(layers))), rows)
-
-
-def _heading(text: str) -> str:
-    return text[0].upper() + text[1:]

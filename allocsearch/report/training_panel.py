@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from allocsearch.config import InputError, TrainingSection
-from allocsearch.report.chosen_scores import missing_text
 from allocsearch.report.front import StudyFront
 from allocsearch.report.labels import format_metric
+from allocsearch.report.missing_files import missing_text
 from allocsearch.report.panel import Grid, Panel
 from allocsearch.report.representatives import chosen_trainings
 from allocsearch.report.training_figures import training_curves

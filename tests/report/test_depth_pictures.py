@@ -64,13 +64,13 @@ def test_what_is_missing_is_said(record: StudyRecord) -> None:
         path.unlink()
     found, [told] = made(record)
     assert found == ()
-    assert "they have no depths.png, which is made of grey and RGB images alone" in told
+    assert "no depths.png, which is made of grey and RGB images alone" in told
     page = render_page(record)
     assert told in page
     assert 'id="reconstructions"' not in page
     assert "<img" not in page
     shutil.rmtree(record.folder / "trials")
-    assert "their files are not in this run folder" in made(record)[1][0]
+    assert "the files are not in this run folder" in made(record)[1][0]
     kept = record.config.evaluation.model_copy(update={"keep": "none"})
     config = record.config.model_copy(update={"evaluation": kept})
     assert "evaluation.keep is 'none'" in made(dataclasses.replace(record, config=config))[1][0]

@@ -94,7 +94,7 @@ def test_what_is_missing_is_said(record: StudyRecord) -> None:
     found, omitted = made(record)
     assert len(found) == (1 + len(others) if others else 0)
     assert omitted == (
-        f"ROC curves and histograms of trials {first.number}: their files are not in this run "
+        f"ROC curves and histograms of trial {first.number}: the files are not in this run "
         "folder.",
     )
     kept = record.config.evaluation.model_copy(update={"keep": "models"})

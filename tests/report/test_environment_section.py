@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from allocsearch.cli import app
-from allocsearch.report.environment import difference_lines, settings, trials_text
+from allocsearch.report.environment import difference_lines, settings
 from allocsearch.report.page import render_page
 from allocsearch.report.reproduction import reproduction_steps
 
@@ -65,18 +65,6 @@ def test_other_data_is_no_small_matter(three):
 
 def test_trials_of_before_it_was_recorded(three):
     assert "No complete trial has recorded where it was trained." in render_page(three)
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [
-        ((3,), "trial 3"),
-        ((0, 1, 2, 5, 7, 8), "trials 0-2, 5, 7-8"),
-        (tuple(range(0, 40, 2)), "trials 0, 2, 4, 6, 8, 10 and others, 20 in all"),
-    ],
-)
-def test_numbers_of_trials_are_ranges(numbers, text):
-    assert trials_text(numbers) == text
 
 
 def commands(record):

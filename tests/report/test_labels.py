@@ -9,6 +9,7 @@ from allocsearch.report.labels import (
     format_metric,
     interval_text,
     metric_label,
+    trials_text,
     with_interval,
 )
 
@@ -71,3 +72,15 @@ def test_a_value_has_its_interval_where_both_ends_are_known():
     assert with_interval("0.943", "auroc", metrics) == "0.943 (0.928-0.955)"
     assert with_interval("1.00 nats", "elbo", metrics) == "1.00 nats"
     assert interval_text("auroc", {**metrics, "auroc_high": math.nan}) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((3,), "trial 3"),
+        ((0, 1, 2, 5, 7, 8), "trials 0-2, 5, 7-8"),
+        (tuple(range(0, 40, 2)), "trials 0, 2, 4, 6, 8, 10 and others, 20 in all"),
+    ],
+)
+def test_numbers_of_trials_are_ranges(numbers, text):
+    assert trials_text(numbers) == text

@@ -121,7 +121,7 @@ def test_what_is_not_in_the_run_folder_is_named(study_of):
     keep(record, 0)
     panel, omitted = found(record)
     assert len(lines(panel)) == 1
-    assert omitted == ("Training curves of trials 1: their files are not in this run folder.",)
+    assert omitted == ("Training curves of trial 1: the files are not in this run folder.",)
     page = render_page(record)
     assert omitted[0] in page
 
@@ -129,7 +129,7 @@ def test_what_is_not_in_the_run_folder_is_named(study_of):
 def test_without_any_there_is_no_figure(study):
     panel, [omitted] = found(study)
     assert panel is None
-    assert omitted.startswith("Training curves of trials ")
+    assert omitted.startswith("Training curves of trial")
     assert 'id="training"' not in render_page(study)
 
 
