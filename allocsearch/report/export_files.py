@@ -35,7 +35,8 @@ def export_files(
 
     Returns:
         Text by path. In a folder a file is named by its allocation, with its pick before it where
-        there are several; those for Hydra are in the folder of their config group.
+        there are several; those for Hydra are in the folder of their config group, and those for
+        hvae-oodd end in `.hvae-oodd.json`.
 
     Raises:
         InputError: If there are several picks for one file, `out` has an ending that is not of the
@@ -56,7 +57,9 @@ def export_files(
         folder = record.folder if out is None else out
         if chosen == "hydra":
             folder = (folder / "conf" if out is None else folder) / GROUP
-        paths = [folder / f"{_name(each, len(picked))}{ending}" for each in picked]
+        # Beside an export in JSON it has a name of its own, as nothing trains it again.
+        mark = f".{chosen}" if chosen == "hvae-oodd" else ""
+        paths = [folder / f"{_name(each, len(picked))}{mark}{ending}" for each in picked]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise InputError(f"--pick: two picks would both be written to {twice}; leave one out")

@@ -7,6 +7,7 @@ import pytest
 from allocsearch.config import InputError
 from allocsearch.report.export import load_export
 from allocsearch.report.export_files import export_files, write_files
+from allocsearch.report.export_formats import ENDINGS
 from allocsearch.report.front import study_front
 from allocsearch.report.pick import pick, picks
 
@@ -33,6 +34,12 @@ def test_hydra_gets_the_folder_of_its_group(study, tmp_path):
     assert [*_files(study, ["knee"], None, "hydra")] == [
         study.folder / "conf" / "allocation" / name
     ]
+
+
+def test_no_format_takes_the_file_of_another(study):
+    names = [path for chosen in ENDINGS for path in _files(study, ["knee"], chosen=chosen)]
+    assert len(set(names)) == len(ENDINGS)
+    assert f"{pick(study, 'knee').allocation}.hvae-oodd.json" in {path.name for path in names}
 
 
 def test_several_picks_are_files_of_their_names(study, tmp_path):
