@@ -178,7 +178,8 @@ def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Fig
     """A metric of every layer, bottom to top, side by side for a few trials.
 
     Args:
-        frame: Trials with `number`, `allocation` and `<kind>_1`, ..., `<kind>_L`.
+        frame: Trials with `number`, `allocation` and `<kind>_1`, ..., `<kind>_L`; where it has
+            `<kind>_lower_1` and so on, a whisker leads from each bar down to it.
         kind: `information` (upper bound, nats), `rate` (nats) or `active_units`.
         numbers: The trials to show, in the order of the bars.
     """
@@ -193,6 +194,7 @@ def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Fig
                 name=f"{row['allocation']} (trial {number})",
                 x=[f"layer {name.removeprefix(f'{kind}_')}" for name in known],
                 y=[float(row[name]) for name in known],
+                error_y=_down_to(row, known, kind),
                 hovertemplate="%{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
             )
         )
@@ -206,6 +208,15 @@ def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Fig
         yaxis_title_text=f"{kind.replace('_', ' ')}{unit}",
     )
     return figure
+
+
+def _down_to(row: Mapping[Any, Any], names: Sequence[str], kind: str) -> dict[str, Any] | None:
+    """Whiskers from the metrics of these names down to their lower bounds, if there are any."""
+    lower = [row.get(name.replace(kind, f"{kind}_lower"), math.nan) for name in names]
+    lengths = [max(float(row[name]) - low, 0.0) for name, low in zip(names, lower, strict=True)]
+    if all(map(math.isnan, lower)):
+        return None
+    return {"type": "data", "symmetric": False, "array": [0.0] * len(names), "arrayminus": lengths}
 
 
 def finite_rows(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

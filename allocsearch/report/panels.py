@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
@@ -49,7 +49,11 @@ from allocsearch.search.records import StudyRecord, TrialRecord
 
 _CHOSEN = "The recommended allocation and the best one in each objective. Layer 1 is next to x."
 _LAYER_KINDS = {
-    "information": ("Information of each layer", "Upper bound on I(x; z_l)."),
+    "information": (
+        "Information of each layer",
+        "Bars are the upper bound on I(x; z_l); whiskers reach down to the lower bound, which the "
+        "number of examples limits where it is saturated.",
+    ),
     "rate": ("Rate of each layer", "KL(q to p), which is 0 for a layer that has collapsed."),
     "active_units": ("Active units of each layer", "Dims whose posterior mean varies with x."),
 }
@@ -249,7 +253,7 @@ def _layers(frame: pd.DataFrame, chosen: tuple[TrialRecord, ...]) -> Iterator[Pa
 
 def _layer_frame(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> pd.DataFrame:
     """The rows of a few trials in their order, with the metric of every layer."""
-    layers = [name for name in map(str, frame) if re.fullmatch(rf"{kind}_[0-9]+", name)]
+    layers = [name for name in map(str, frame) if re.fullmatch(rf"{kind}_(lower_)?[0-9]+", name)]
     rows = frame.set_index("number", drop=False).loc[[*numbers], ["number", "allocation", *layers]]
     return rows.reset_index(drop=True)
 
@@ -349,9 +353,20 @@ def _grid(kind: str, trials: tuple[TrialRecord, ...]) -> Grid:
     rows = tuple(
         (
             f"{trial.allocation} (trial {trial.number})",
-            *(format_metric(name, trial.metrics.get(name)) for name in names),
+            *(_layer_text(trial.metrics, kind, layer) for layer in range(1, layers + 1)),
         )
         for trial in trials
         if any(name in trial.metrics for name in names)
     )
     return Grid(("allocation", *(f"layer {i + 1}" for i in range(layers))), rows)
+
+
+def _layer_text(metrics: Mapping[str, float], kind: str, layer: int) -> str:
+    """A layer's value, with the bracket of the bounds where there is a lower one."""
+    name = f"{kind}_{layer}"
+    text = format_metric(name, metrics.get(name))
+    lower = metrics.get(f"{kind}_lower_{layer}")
+    if lower is None:
+        return text
+    saturated = " (saturated)" if metrics.get(f"{kind}_saturated_{layer}") else ""
+    return f"{format_metric(name, lower)}{saturated} to {text}"

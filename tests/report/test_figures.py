@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import dataclasses
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,10 +51,8 @@ def test_pair_shows_every_complete_trial_once_in_its_group(study):
 def test_hovering_shows_the_interval_of_a_trial_that_has_one(study):
     first, *others = study.trials
     ends = {"auroc_low": 0.625, "auroc_high": 0.75}
-    known = dataclasses.replace(first, metrics={**first.metrics, **ends})
-    figure = pareto_pair(
-        trials_frame(dataclasses.replace(study, trials=(known, *others))), RETENTION, AUROC
-    )
+    known = replace(first, metrics={**first.metrics, **ends})
+    figure = pareto_pair(trials_frame(replace(study, trials=(known, *others))), RETENTION, AUROC)
     lines = {n: text for trace in figure.data[1:] for _, n, text in trace.customdata}
     assert lines.pop(first.number).startswith("<br>AUROC, 95 %: 0.625-0.750<br>layer 1 ")
     assert not any("95 %" in text for text in lines.values())
@@ -126,6 +125,29 @@ def test_layer_bars_show_the_layers_a_trial_has(study):
         assert list(trace.x) == ["layer 1", "layer 2", "layer 3"]
         metrics = study.trials[number].metrics
         assert list(trace.y) == [metrics[f"information_{layer}"] for layer in (1, 2, 3)]
+
+
+def test_information_is_a_bracket_where_there_is_a_lower_bound(study):
+    frame = trials_frame(study).assign(information_lower_1=1.0, information_lower_2=float("nan"))
+    bars = layer_bars(frame, "information", [7]).data[0]
+    assert bars.error_y.arrayminus[0] == pytest.approx(bars.y[0] - 1)
+    assert math.isnan(bars.error_y.arrayminus[1])
+    assert bars.error_y.array == (0, 0, 0)
+    assert layer_bars(trials_frame(study), "information", [7]).data[0].error_y.arrayminus is None
+
+
+def test_the_numbers_of_layers_have_both_bounds(study):
+    bounds = {"information_lower_1": 1.0, "information_saturated_1": 1.0, "information_lower_2": 2}
+    trials = [replace(t, metrics={**t.metrics, **bounds}) for t in study.trials]
+    made, _ = panels(replace(study, trials=tuple(trials)))
+    grid = next(panel.data for panel in made if panel.title == "Information of each layer")
+    row = next(row for row in grid.rows if "(trial 9)" in row[0])
+    upper = [trials[9].metrics[f"information_{layer}"] for layer in (1, 2, 3)]
+    assert row[1:] == (
+        f"1.00 (saturated) to {upper[0]:.2f}",
+        f"2.00 to {upper[1]:.2f}",
+        f"{upper[2]:.2f}",
+    )
 
 
 def test_rate_of_the_whole_is_no_layer(study):
