@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+from filelock import FileLock
 from hypothesis import settings
 
 # How long an example takes is no matter of tests.
@@ -185,9 +187,15 @@ def write_study() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, command, write_study) -> Run:
     """A tiny study that the real command has run. Do not change it: copy its folder."""
-    folder = tmp_path_factory.mktemp("finished")
+    root = tmp_path_factory.getbasetemp()
+    # All processes of pytest-xdist share the folder above theirs, and so this run.
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "finished"
     # Named as in the examples of --help, so that these work here as they stand.
-    study = write_study(folder / "studies" / "quickstart.toml", study={"name": "quickstart"})
-    ended = command("run", "studies/quickstart.toml", "--workers", "2", cwd=folder)
-    assert ended.code == 0, ended.err
-    return Run(study, folder / "runs" / "quickstart", ended)
+    study, told = folder / "studies" / "quickstart.toml", folder / "ended.json"
+    with FileLock(folder.with_suffix(".lock")):
+        if not told.exists():
+            write_study(study, study={"name": "quickstart"})
+            ended = command("run", "studies/quickstart.toml", "--workers", "2", cwd=folder)
+            assert ended.code == 0, ended.err
+            told.write_text(json.dumps(asdict(ended)))
+    return Run(study, folder / "runs" / "quickstart", Ended(**json.loads(told.read_text())))

@@ -63,7 +63,9 @@ def run_in(tmp_path_factory, write_study):
     home = tmp_path_factory.mktemp("terminals")
     # Paths of sockets are short.
     server = [TMUX, "-u", "-L", f"allocsearch-{os.getpid()}", "-f", os.devnull]
-    plain = {key: text for key, text in os.environ.items() if key not in ("NO_COLOR", "TMUX")}
+    # A width that the tests' own terminal has would count for more than that of these.
+    ours = ("NO_COLOR", "TMUX", "COLUMNS", "LINES")
+    plain = {key: text for key, text in os.environ.items() if key not in ours}
     plain |= {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"}
 
     def tmux(*arguments):

@@ -144,9 +144,9 @@ def check_ended(folder, trials):
 
 
 def test_killed_three_times_at_random_moments(tmp_path, write_study, main_here):
-    trials = 12
+    trials = 9
     study = write_study(
-        tmp_path / "tiny.toml", study={"trials": trials, "workers": 2}, training={"epochs": 12}
+        tmp_path / "tiny.toml", study={"trials": trials, "workers": 2}, training={"epochs": 8}
     )
     folder = tmp_path / "runs" / "tiny"
     source = random.Random(20)
