@@ -37,10 +37,10 @@ from allocsearch.config import (
     printable,
     split_password,
 )
-from allocsearch.report.export import ExportedAllocation
-from allocsearch.report.export_formats import ExportFormat
-from allocsearch.report.fitting import UNLIMITED
-from allocsearch.report.image_format import ImageFormat
+from allocsearch.report.exports.export import ExportedAllocation
+from allocsearch.report.exports.export_formats import ExportFormat
+from allocsearch.report.figures.image_format import ImageFormat
+from allocsearch.report.terminal.fitting import UNLIMITED
 from allocsearch.search.executors.executor import Executor
 from allocsearch.search.storage import StorageError
 
@@ -189,10 +189,10 @@ def _interruptible(
 
 def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[[], None]) -> None:
     from allocsearch.report.front import study_front
-    from allocsearch.report.live import PlainProgress, live_view
     from allocsearch.report.page import write_page
     from allocsearch.report.tables import write_tables
-    from allocsearch.report.terminal import summary
+    from allocsearch.report.terminal.live import PlainProgress, live_view
+    from allocsearch.report.terminal.summary import summary
     from allocsearch.search.run import run_study
 
     check()
@@ -272,7 +272,7 @@ def worker(
     except ValueError as error:
         raise InputError(f"--artifacts: {error}") from None
     with _interruptible() as check:
-        from allocsearch.report.terminal import progress_text
+        from allocsearch.report.terminal.summary import progress_text
         from allocsearch.search.joining import join
 
         check()
@@ -293,7 +293,7 @@ def status(run_folder: _RunFolder) -> None:
 
     Example: `allocsearch status runs/quickstart`
     """
-    from allocsearch.report.terminal import status_lines
+    from allocsearch.report.terminal.summary import status_lines
     from allocsearch.search.records import read_run
 
     for line in status_lines(read_run(run_folder)):
@@ -332,10 +332,10 @@ def report(
 
     Example: `allocsearch report runs/quickstart`
     """
-    from allocsearch.report.figure_files import check_browser, write_figures
     from allocsearch.report.front import study_front
     from allocsearch.report.page import write_page
-    from allocsearch.report.panels import panels
+    from allocsearch.report.panels.figure_files import check_browser, write_figures
+    from allocsearch.report.panels.trial_panels import panels
     from allocsearch.report.tables import write_tables
     from allocsearch.search.records import read_run
 
@@ -359,7 +359,7 @@ def report(
 def _watched(run_folder: Path, every: float) -> StudyRecord:
     """The study once it has ended; its report is written whenever there is news."""
     from allocsearch.report.page import REPORT_NAME
-    from allocsearch.report.terminal import progress_text
+    from allocsearch.report.terminal.summary import progress_text
     from allocsearch.report.watching import watch_report
 
     def tell(record: StudyRecord) -> None:
@@ -389,9 +389,9 @@ def dashboard(
 
     Example: `allocsearch dashboard runs/quickstart --port 0`
     """
-    from allocsearch.report.dashboard import open_dashboard
-    from allocsearch.report.dashboard_text import dashboard_lines, warning
-    from allocsearch.report.first_lines import log_first_lines
+    from allocsearch.report.dashboard.server import open_dashboard
+    from allocsearch.report.dashboard.text import dashboard_lines, warning
+    from allocsearch.report.terminal.first_lines import log_first_lines
 
     log_first_lines()
     with _interruptible("The dashboard has ended.") as check:
@@ -463,10 +463,10 @@ def export(
 
     Example: `allocsearch export runs/quickstart --format python --out model.py`
     """
-    from allocsearch.report.export_files import export_files, write_files
-    from allocsearch.report.export_formats import format_of
-    from allocsearch.report.export_list import export_list
-    from allocsearch.report.pick import picks
+    from allocsearch.report.exports.export_files import export_files, write_files
+    from allocsearch.report.exports.export_formats import format_of
+    from allocsearch.report.exports.export_list import export_list
+    from allocsearch.report.exports.pick import picks
     from allocsearch.search.records import read_run
 
     record = read_run(run_folder)
@@ -529,7 +529,7 @@ def evaluate(
 
     Example: `allocsearch evaluate runs/quickstart --pick knee --seeds 3 --workers 2`
     """
-    from allocsearch.report.pick import pick
+    from allocsearch.report.exports.pick import pick
     from allocsearch.search.records import read_run
 
     record = read_run(run_folder)
@@ -538,9 +538,9 @@ def evaluate(
         from allocsearch.report.evaluation_table import write_evaluation_table
         from allocsearch.report.evaluation_text import evaluation_text
         from allocsearch.report.page import write_page
-        from allocsearch.search.entrants import Pick
-        from allocsearch.search.evaluations import read_openings
-        from allocsearch.search.final import evaluate as evaluate_run
+        from allocsearch.search.evaluation.entrants import Pick
+        from allocsearch.search.evaluation.evaluations import read_openings
+        from allocsearch.search.evaluation.final import evaluate as evaluate_run
 
         check()
         evaluation = evaluate_run(
@@ -571,8 +571,8 @@ def train(
 
     Example: `allocsearch train best.toml --out best`
     """
-    from allocsearch.report.export import load_export
-    from allocsearch.report.repetition import repetition_lines
+    from allocsearch.report.exports.export import load_export
+    from allocsearch.report.exports.repetition import repetition_lines
 
     exported = load_export(file)
     folder = out or file.with_suffix("")
@@ -581,7 +581,7 @@ def train(
     if exported.trainer is not None and exported.trainer.foreign:
         _train_foreign(exported, exported.trainer, folder)
         return
-    from allocsearch.search.detector_training import train_detector
+    from allocsearch.search.detectors.detector_training import train_detector
 
     console = Console()
     with console.status(f"training {exported.allocation}") as state:
@@ -606,7 +606,7 @@ def train(
 
 def _train_foreign(exported: ExportedAllocation, trainer: TrainerSection, folder: Path) -> None:
     """Train an exported allocation by the function or program of the user."""
-    from allocsearch.report.repetition import repetition_lines
+    from allocsearch.report.exports.repetition import repetition_lines
     from allocsearch.search.foreign.retraining import retrain_foreign
 
     console = Console()
@@ -674,9 +674,9 @@ def score(
 
     Example: `allocsearch score best --data digits --out scores.csv`
     """
-    from allocsearch.search.detector import Detector
-    from allocsearch.search.score_table import check_table, csv_table, table_at
-    from allocsearch.search.scoring import Examples, score_examples
+    from allocsearch.search.detectors.detector import Detector
+    from allocsearch.search.detectors.score_table import check_table, csv_table, table_at
+    from allocsearch.search.detectors.scoring import Examples, score_examples
 
     terminal = out == Path("-")
     if not terminal:

@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 
 from allocsearch.allocation import Allocation, Lattice
 from allocsearch.config import StudySection
-from allocsearch.search.front_probability import front_probability
 from allocsearch.search.records import TrialRecord
-from allocsearch.search.replicates import by_allocation, pooled_spread
-from allocsearch.search.replication import least_certain
-from allocsearch.search.surrogate import log_ratio_coordinates
+from allocsearch.search.sampling.front_probability import front_probability
+from allocsearch.search.sampling.replicates import by_allocation, pooled_spread
+from allocsearch.search.sampling.replication import least_certain
+from allocsearch.search.sampling.surrogate import log_ratio_coordinates
 
 OBJECTIVES = {"retention": -1.0, "attenuation": 1.0, "auroc": -1.0}
 STUDY = StudySection(objectives=("min:a", "min:b", "min:c"), replicates=3)

@@ -39,11 +39,11 @@ from table_rows import append_rows
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective, StudyConfig, load
-from allocsearch.search.front_probability import front_probability
-from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import TrialRecord, read_run
-from allocsearch.search.replicates import Spread, by_allocation, pooled_spread
-from allocsearch.search.surrogate import Surrogate, fit_surrogate
+from allocsearch.search.sampling.front_probability import front_probability
+from allocsearch.search.sampling.losses import losses, signs
+from allocsearch.search.sampling.replicates import Spread, by_allocation, pooled_spread
+from allocsearch.search.sampling.surrogate import Surrogate, fit_surrogate
 from allocsearch.search.trainer import Hooks, Result, Task, Trainer
 from allocsearch.search.trainers import build_trainer
 

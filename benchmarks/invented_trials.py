@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.search import records
-from allocsearch.search.proposal import FIXED_PARAMS
-from allocsearch.search.repeats import training_seed
+from allocsearch.search.sampling.proposal import FIXED_PARAMS
+from allocsearch.search.sampling.repeats import training_seed
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import CONFIG_NAME, open_study, write_atomically
 from allocsearch.spaces import Space, build_space

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import EarlyStoppingSection, Objective, RungSchedule
-from allocsearch.search.losses import losses
-from allocsearch.search.rank_correlation import rank_correlation
 from allocsearch.search.records import RungRecord, TrialRecord
-from allocsearch.search.rung_cost import trial_cost
-from allocsearch.search.rung_replay import replay
-from allocsearch.search.rungs import calibrate
+from allocsearch.search.rungs.judging import calibrate
+from allocsearch.search.rungs.rank_correlation import rank_correlation
+from allocsearch.search.rungs.rung_cost import trial_cost
+from allocsearch.search.rungs.rung_replay import replay
+from allocsearch.search.sampling.losses import losses
 
 TABLES = Path(__file__).resolve().parent / "tables"
 OBJECTIVES = ("max:retention", "min:attenuation", "max:auroc")

@@ -30,7 +30,7 @@ from allocsearch import Detector
 from allocsearch.allocation import Allocation
 from allocsearch.config import DataSection, EvaluationSection, ModelSection, TrainingSection
 from allocsearch.metrics.scores import cheap_scores
-from allocsearch.search.detector_training import train_detector
+from allocsearch.search.detectors.detector_training import train_detector
 
 ALLOCATION, SIDE, TRAIN = Allocation((64, 18, 6)), 28, 3_000
 COMMAND = Path(sys.executable).with_name("allocsearch")

@@ -43,12 +43,12 @@ from simulated import table as simulated_table
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.data.splits import load_search_data
-from allocsearch.search.losses import losses
 from allocsearch.search.predictor import predict_study
+from allocsearch.search.sampling.losses import losses
+from allocsearch.search.sampling.warm_start import WarmStart, warm_starts
 from allocsearch.search.slots import fill
 from allocsearch.search.tabulated import Answer, TabulatedObjective
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
-from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.search.worker import StoppedError, work
 from allocsearch.spaces import build_space
 

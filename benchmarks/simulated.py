@@ -25,7 +25,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from allocsearch.allocation import Allocation
-from allocsearch.search.losses import losses
+from allocsearch.search.sampling.losses import losses
 
 FINE = Table("fashion_mnist.toml", ("data.ood_test=[]",))
 SEEDS = 3

@@ -22,7 +22,7 @@ import typer
 from allocsearch.cli import app
 from allocsearch.config import load
 from allocsearch.data.splits import load_search_data
-from allocsearch.search import final
+from allocsearch.search.evaluation import final
 from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.job_pool import run_jobs
 from allocsearch.search.run import prepare

@@ -15,9 +15,9 @@ from allocsearch.report.front import (
     non_dominated,
 )
 from allocsearch.report.labels import format_metric, metric_label
-from allocsearch.search.baselines import UNIFORM, baselines
-from allocsearch.search.losses import losses
+from allocsearch.search.evaluation.baselines import UNIFORM, baselines
 from allocsearch.search.records import StudyRecord
+from allocsearch.search.sampling.losses import losses
 
 
 @dataclass(frozen=True)

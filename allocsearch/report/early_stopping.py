@@ -8,8 +8,8 @@ import pandas as pd
 
 from allocsearch.report.front import comparable
 from allocsearch.search.records import StudyRecord, TrialRecord
-from allocsearch.search.rung_replay import Replay, replay
-from allocsearch.search.rungs import RungCalibration, calibrate, full_trainings
+from allocsearch.search.rungs.judging import RungCalibration, calibrate, full_trainings
+from allocsearch.search.rungs.rung_replay import Replay, replay
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocsearch.search.evaluations import Detected, Evaluated, Evaluation, evaluation_folder
+from allocsearch.search.evaluation.evaluations import (
+    Detected,
+    Evaluated,
+    Evaluation,
+    evaluation_folder,
+)
 from allocsearch.search.storage import write_atomically
 
 CSV_NAME = "evaluation.csv"

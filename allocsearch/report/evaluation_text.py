@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
-from allocsearch.search.evaluations import Evaluation, Opening
+from allocsearch.search.evaluation.evaluations import Evaluation, Opening
 
 
 def opened_text(openings: Sequence[Opening]) -> str:

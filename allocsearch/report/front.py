@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
-from allocsearch.search.front_probability import Volume, front_probability, front_volume
-from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import StudyRecord, TrialRecord
-from allocsearch.search.replicates import Replicates, Spread, by_allocation, pooled_spread
+from allocsearch.search.sampling.front_probability import Volume, front_probability, front_volume
+from allocsearch.search.sampling.losses import losses, signs
+from allocsearch.search.sampling.replicates import Replicates, Spread, by_allocation, pooled_spread
 
 CERTAIN = 0.5
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.report.thinning import MOST
-from allocsearch.search.losses import losses
+from allocsearch.search.sampling.losses import losses
 
 # With fewer the best of them are too few to tell anything.
 FEWEST = 20

@@ -14,18 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from allocsearch.report import theme
 from allocsearch.report.candidate_text import (
     has_interval,
     probability_text,
     uncertainty_lines,
     value_text,
 )
-from allocsearch.report.chosen_files import chosen_files
-from allocsearch.report.depth_pictures import depth_pictures
 from allocsearch.report.environment import difference_lines, settings
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
 from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
+from allocsearch.report.figures import theme
 from allocsearch.report.front import (
     StudyFront,
     knee,
@@ -40,15 +38,17 @@ from allocsearch.report.labels import (
     trials_text,
     with_interval,
 )
-from allocsearch.report.panels import panels
+from allocsearch.report.panels.chosen_files import chosen_files
+from allocsearch.report.panels.depth_pictures import depth_pictures
+from allocsearch.report.panels.trial_panels import panels
 from allocsearch.report.recommendation import recommendation
 from allocsearch.report.representatives import representatives
 from allocsearch.report.reproduction import reproduction_steps
 from allocsearch.report.rung_text import rung_table
 from allocsearch.report.tables import trials_frame
-from allocsearch.report.terminal import front_text, progress_text
+from allocsearch.report.terminal.summary import front_text, progress_text
 from allocsearch.report.thinning import MOST, latest_text, listed, listed_text
-from allocsearch.search.evaluations import latest_evaluation, read_openings
+from allocsearch.search.evaluation.evaluations import latest_evaluation, read_openings
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.storage import write_atomically
 

@@ -24,9 +24,9 @@ from allocsearch.report.front import (
 )
 from allocsearch.report.labels import column_label, format_metric, metric_label, metric_name
 from allocsearch.report.score_choice import score_choice
-from allocsearch.report.terminal import export_command
-from allocsearch.search.losses import losses
+from allocsearch.report.terminal.summary import export_command
 from allocsearch.search.records import StudyRecord, TrialRecord
+from allocsearch.search.sampling.losses import losses
 
 _BETTER = {"maximize": "higher", "minimize": "lower"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from allocsearch.report.front import StudyFront, knee, study_front
-from allocsearch.search.losses import losses
 from allocsearch.search.records import StudyRecord, TrialRecord
+from allocsearch.search.sampling.losses import losses
 
 
 def representatives(

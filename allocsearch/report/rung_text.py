@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from allocsearch.config import EarlyStoppingSection
 from allocsearch.report.early_stopping import RungStanding, rung_replay, rung_standings
 from allocsearch.report.labels import metric_name
-from allocsearch.search.rank_correlation import RankCorrelation
 from allocsearch.search.records import StudyRecord
-from allocsearch.search.rung_replay import Replay
+from allocsearch.search.rungs.rank_correlation import RankCorrelation
+from allocsearch.search.rungs.rung_replay import Replay
 
 
 @dataclass(frozen=True)

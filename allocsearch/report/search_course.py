@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocsearch.report.front import comparable, objective_box
-from allocsearch.search.front_probability import front_volume
-from allocsearch.search.losses import losses, signs
 from allocsearch.search.records import StudyRecord, TrialRecord
-from allocsearch.search.replicates import by_allocation
+from allocsearch.search.sampling.front_probability import front_volume
+from allocsearch.search.sampling.losses import losses, signs
+from allocsearch.search.sampling.replicates import by_allocation
 
 # A curve of more steps looks the same, and each step takes a hypervolume of all allocations.
 MOST_STEPS = 250

@@ -9,8 +9,8 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from allocsearch.report import theme
-from allocsearch.report.figures import ratio_ticks
+from allocsearch.report.figures import theme
+from allocsearch.report.figures.allocation_figures import ratio_ticks
 from allocsearch.report.labels import metric_label
 from allocsearch.search.prediction import LayerCountPrediction, StudyPrediction
 from allocsearch.search.storage import write_atomically

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocsearch.config import Objective
-from allocsearch.search.losses import losses
+from allocsearch.search.sampling.losses import losses
 
 # More marks in a figure, or rows in a table, make the page slow and the figure no clearer.
 MOST = 1000

@@ -24,6 +24,7 @@ from allocsearch.search.prediction import THEORY_NAME, read_prediction, write_pr
 from allocsearch.search.published import check_published, publish
 from allocsearch.search.records import StudyRecord, read_study
 from allocsearch.search.same_study import check_same
+from allocsearch.search.sampling.warm_start import WarmStart, warm_starts
 from allocsearch.search.slots import fill, requeue
 from allocsearch.search.storage import (
     CONFIG_NAME,
@@ -36,7 +37,6 @@ from allocsearch.search.storage import (
 from allocsearch.search.tracking.installed import check_trackers
 from allocsearch.search.tracking.tracker import tracking
 from allocsearch.search.trainers import build_trainer
-from allocsearch.search.warm_start import WarmStart, warm_starts
 from allocsearch.spaces import Space, build_space
 
 # A study without data does without torch, too.

@@ -22,7 +22,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig, shown
-from allocsearch.search.proposal import FIXED_PARAMS, decode, encode, propose
 from allocsearch.search.records import (
     ALLOCATION,
     INTERRUPTED,
@@ -38,12 +37,13 @@ from allocsearch.search.records import (
     WORKER,
     read_trial,
 )
-from allocsearch.search.repeats import Trained, candidates, next_replicate, training_seed
-from allocsearch.search.replication import is_replicating, least_certain
-from allocsearch.search.samplers import build_sampler
+from allocsearch.search.sampling.proposal import FIXED_PARAMS, decode, encode, propose
+from allocsearch.search.sampling.repeats import Trained, candidates, next_replicate, training_seed
+from allocsearch.search.sampling.replication import is_replicating, least_certain
+from allocsearch.search.sampling.samplers import build_sampler
+from allocsearch.search.sampling.warm_start import WarmStart
 from allocsearch.search.storages.claim_lock import claim_lock
 from allocsearch.search.storages.errors import LockLostError
-from allocsearch.search.warm_start import WarmStart
 from allocsearch.spaces import Space
 
 

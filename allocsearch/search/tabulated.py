@@ -10,7 +10,7 @@ import pandas as pd
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import RungSchedule
-from allocsearch.search.rung_cost import trial_cost
+from allocsearch.search.rungs.rung_cost import trial_cost
 from allocsearch.search.trainer import Hooks, PrunedError, Result, Task
 
 # Columns of a table that are no metrics.

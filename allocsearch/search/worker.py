@@ -36,7 +36,7 @@ from allocsearch.search.records import (
     SEED,
     read_trial,
 )
-from allocsearch.search.rungs import judge, may_judge, rungs_to_measure
+from allocsearch.search.rungs.judging import judge, may_judge, rungs_to_measure
 from allocsearch.search.slots import STOPPED, claim, end_trial, requeue, storage_of
 from allocsearch.search.storage import (
     PATIENCE,

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import allocsearch
-from allocsearch.report.export import load_export
+from allocsearch.report.exports.export import load_export
 from allocsearch.search.records import read_run
 
 COMMANDS = ("run", "status", "report", "export", "train", "score")

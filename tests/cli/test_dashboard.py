@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from allocsearch.config import load
-from allocsearch.report import dashboard as dashboard_module
-from allocsearch.report.dashboard_text import warning
+from allocsearch.report.dashboard import server as dashboard_module
+from allocsearch.report.dashboard.text import warning
 from allocsearch.search.artifacts.links import stored_files
 from allocsearch.search.artifacts.opening import open_store
 from allocsearch.search.artifacts.upload import upload_files

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from allocsearch.config import load
-from allocsearch.search.evaluations import read_evaluation, read_openings
+from allocsearch.search.evaluation.evaluations import read_evaluation, read_openings
 from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.records import read_run
 from allocsearch.search.run import prepare

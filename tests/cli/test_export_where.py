@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from allocsearch.report.export import load_export
+from allocsearch.report.exports.export import load_export
 from allocsearch.search.records import read_run
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from allocsearch.data.digits import read_digits
-from allocsearch.search.detector import Detector
+from allocsearch.search.detectors.detector import Detector
 
 
 @pytest.fixture(scope="module")

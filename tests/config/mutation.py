@@ -16,7 +16,7 @@ from typing import Any, Literal
 import tomli_w
 
 from allocsearch.config import StudyConfig, format_yaml, load
-from allocsearch.report.export import ExportedAllocation, Provenance
+from allocsearch.report.exports.export import ExportedAllocation, Provenance
 
 ROOT = Path(__file__).parents[2]
 Kind = Literal["study", "space", "export", "override", "detector"]

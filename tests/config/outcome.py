@@ -13,9 +13,14 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, ModelSection, load
 from allocsearch.metrics.reference import Reference
 from allocsearch.models.build import build_model
-from allocsearch.report.export import Format, load_export
-from allocsearch.search.detector_card import Choice, DetectorCard
-from allocsearch.search.detector_files import CARD, DetectorFiles, read_detector, write_detector
+from allocsearch.report.exports.export import Format, load_export
+from allocsearch.search.detectors.detector_card import Choice, DetectorCard
+from allocsearch.search.detectors.detector_files import (
+    CARD,
+    DetectorFiles,
+    read_detector,
+    write_detector,
+)
 
 _STUDY = """
 [search_space]

@@ -10,7 +10,7 @@ from rich.console import Console
 from allocsearch.config import InputError
 from allocsearch.report.evaluation_table import evaluation_cells, write_evaluation_table
 from allocsearch.report.evaluation_text import evaluation_text, opened_text
-from allocsearch.search.evaluations import (
+from allocsearch.search.evaluation.evaluations import (
     Detected,
     Evaluated,
     Evaluation,

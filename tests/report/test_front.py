@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from allocsearch.config import Objective
 from allocsearch.report.front import Candidate, knee, non_dominated, pareto_front
 from allocsearch.search.records import TrialRecord
-from allocsearch.search.replicates import Replicates
+from allocsearch.search.sampling.replicates import Replicates
 
 # Few distinct values, so that ties and duplicates are common; both zeros among them.
 _VALUES = st.sampled_from([-1.5, -0.0, 0.0, 0.25, 1.0, 1e-300, 1e300])

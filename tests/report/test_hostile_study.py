@@ -15,9 +15,9 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from allocsearch.config import StudyConfig
-from allocsearch.report.live import live_view
 from allocsearch.report.page import render_page
-from allocsearch.report.terminal import summary
+from allocsearch.report.terminal.live import live_view
+from allocsearch.report.terminal.summary import summary
 from allocsearch.search import records
 from allocsearch.search.records import read_run
 from allocsearch.search.storage import CONFIG_NAME, DATABASE_NAME, open_study, write_atomically

@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from allocsearch.report.exports.pick import pick
 from allocsearch.report.front import pareto_front
 from allocsearch.report.page import render_page, write_page
-from allocsearch.report.panels import panels
-from allocsearch.report.pick import pick
+from allocsearch.report.panels.trial_panels import panels
 from allocsearch.report.recommendation import recommendation
-from allocsearch.search.evaluations import (
+from allocsearch.search.evaluation.evaluations import (
     Detected,
     Evaluated,
     Evaluation,
@@ -215,7 +215,8 @@ def test_page_is_written_into_the_run_folder(study):
 
 def test_report_needs_no_torch():
     code = (
-        "import sys, allocsearch.report.page, allocsearch.report.export, allocsearch.report.pick; "
+        "import sys, allocsearch.report.page, allocsearch.report.exports.export; "
+        "import allocsearch.report.exports.pick; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,10 +14,10 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.report import agreement
 from allocsearch.report.page import render_page
-from allocsearch.report.panels import panels
+from allocsearch.report.panels.trial_panels import panels
 from allocsearch.report.proxy import ValidationSet, proxy_check
 from allocsearch.report.proxy_text import proxy_lines, proxy_warnings, tau_text
-from allocsearch.report.terminal import status_lines, summary
+from allocsearch.report.terminal.summary import status_lines, summary
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 WIDE = [0.55, 0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90]

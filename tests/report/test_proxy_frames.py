@@ -6,8 +6,8 @@ import pytest
 
 from allocsearch.allocation import Allocation
 from allocsearch.report.agreement import Agreement
+from allocsearch.report.figures.proxy_figures import auroc_strips, tau_matrix
 from allocsearch.report.proxy import ProxyCheck, ValidationSet
-from allocsearch.report.proxy_figures import auroc_strips, tau_matrix
 from allocsearch.report.proxy_frames import auroc_frame, tau_frame
 
 

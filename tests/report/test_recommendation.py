@@ -13,7 +13,7 @@ from allocsearch.report.comparison import uniform_line
 from allocsearch.report.front import knee, study_front
 from allocsearch.report.page import render_page
 from allocsearch.report.recommendation import recommendation
-from allocsearch.report.terminal import status_lines, summary
+from allocsearch.report.terminal.summary import status_lines, summary
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 DEFAULT = (

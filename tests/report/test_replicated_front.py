@@ -12,17 +12,17 @@ from scipy import stats
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.report.candidate_text import probability_text, uncertainty_lines
-from allocsearch.report.export import export_trial, load_export
-from allocsearch.report.figures import metric_by_ratio, pareto_3d, pareto_pair
+from allocsearch.report.exports.export import export_trial, load_export
+from allocsearch.report.exports.pick import pick
+from allocsearch.report.figures.allocation_figures import metric_by_ratio, pareto_3d, pareto_pair
 from allocsearch.report.front import Candidate, certain_members, knee, study_front
-from allocsearch.report.live import live_view
 from allocsearch.report.page import render_page
-from allocsearch.report.pick import pick
 from allocsearch.report.recommendation import recommendation
 from allocsearch.report.tables import allocations_frame, front_frame, trials_frame
-from allocsearch.report.terminal import status_lines, summary
+from allocsearch.report.terminal.live import live_view
+from allocsearch.report.terminal.summary import status_lines, summary
 from allocsearch.search.records import StudyRecord, TrialRecord
-from allocsearch.search.replicates import Replicates
+from allocsearch.search.sampling.replicates import Replicates
 
 OBJECTIVES = tuple(map(Objective.parse, ("max:retention", "min:attenuation", "max:auroc")))
 

@@ -6,7 +6,7 @@ import pytest
 
 from allocsearch.report.recommendation import recommendation
 from allocsearch.report.score_choice import score_choice
-from allocsearch.report.terminal import status_lines
+from allocsearch.report.terminal.summary import status_lines
 
 METRICS = {
     "auroc.inversion.kl_1": 0.9,

@@ -7,9 +7,9 @@ import pytest
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
+from allocsearch.report.exports.pick import pick
 from allocsearch.report.front import pareto_front
 from allocsearch.report.page import render_page
-from allocsearch.report.pick import pick
 from allocsearch.report.tables import allocations_frame, front_frame, trials_frame, write_tables
 from allocsearch.search.records import TrialRecord
 

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from allocsearch.config import StudyConfig
-from allocsearch.report.live import PlainProgress, time_left
-from allocsearch.report.terminal import progress_text, status_lines, summary, used_up_lines
+from allocsearch.report.terminal.live import PlainProgress, time_left
+from allocsearch.report.terminal.summary import progress_text, status_lines, summary, used_up_lines
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from allocsearch.config import InputError
-from allocsearch.search.final_scores import load_scores, save_scores, scores_path
+from allocsearch.search.evaluation.final_scores import load_scores, save_scores, scores_path
 from allocsearch.search.score_files import read_scores, write_scores
 
 TABLES = {

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from allocsearch.config import DataSection, InputError, StudyConfig, load
-from allocsearch.report.export import load_export
-from allocsearch.search.evaluations import OPENINGS_NAME, read_openings
+from allocsearch.report.exports.export import load_export
+from allocsearch.search.evaluation.evaluations import OPENINGS_NAME, read_openings
 from allocsearch.search.prediction import THEORY_NAME, read_prediction
 from allocsearch.search.trial_attributes import checked_attributes
 

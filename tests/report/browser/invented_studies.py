@@ -16,7 +16,7 @@ from allocsearch.allocation import Allocation, Lattice
 from allocsearch.config import HELD_OUT, StudyConfig
 from allocsearch.report.representatives import representatives
 from allocsearch.search.depths import COLUMNS, depth_rows
-from allocsearch.search.evaluations import (
+from allocsearch.search.evaluation.evaluations import (
     Detected,
     Evaluated,
     Evaluation,
@@ -25,7 +25,7 @@ from allocsearch.search.evaluations import (
     evaluation_folder,
     write_evaluation,
 )
-from allocsearch.search.final_scores import save_scores, scores_path
+from allocsearch.search.evaluation.final_scores import save_scores, scores_path
 from allocsearch.search.prediction import (
     LayerCountPrediction,
     StudyPrediction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from visits import visit
 
-from allocsearch.report.panels import panels
+from allocsearch.report.panels.trial_panels import panels
 
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright",

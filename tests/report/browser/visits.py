@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 1440, 390
 HEIGHT = 900
-# As `allocsearch.report.theme` has them.
+# As `allocsearch.report.figures.theme` has them.
 _INK = {"light": "#1b1f24", "dark": "#e6e8ea"}
 _DRAWN = """ink => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;

@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from allocsearch.config import load
-from allocsearch.report.export import load_export
+from allocsearch.report.exports.export import load_export
 from allocsearch.search.records import read_run, read_study
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study

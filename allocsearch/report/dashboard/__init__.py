@@ -1,0 +1,3 @@
+"""Optuna's dashboard with our plots."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""From a trial of a finished study to a config file."""
+
+from __future__ import annotations

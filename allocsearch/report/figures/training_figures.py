@@ -1,0 +1,99 @@
+"""Plots of the course of trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from allocsearch.report.figures import theme
+
+# Of the epochs: the ELBO of the first ones is so low that all else would look flat.
+_START = 0.1
+# Marks on a line of more points cannot be told apart.
+_MOST_POINTS = 300
+
+
+def training_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = None) -> go.Figure:
+    """The ELBO of the training batches over the epochs, a line for each training.
+
+    The vertical axis begins where the lines are after a tenth of the epochs.
+
+    Args:
+        frame: A row for each epoch of each training: `allocation` (text; its colour), `number` (of
+            the trial), `again` (whether it is another training of an allocation that has a line
+            already; it is thinner), `epoch`, `elbo` and `validation_elbo` (at the end; missing
+            where unknown).
+        phases: Words for what changes at an epoch, with the epoch.
+    """
+    figure = go.Figure()
+    colors: dict[str, str] = {}
+    for number, rows in frame.groupby("number", sort=False):
+        last = rows.iloc[-1]
+        name = str(last["allocation"])
+        color = colors.setdefault(name, theme.SERIES[len(colors) % len(theme.SERIES)])
+        shown = rows.iloc[:: -(-len(rows) // _MOST_POINTS)]
+        style = {
+            "name": f"{name} (trial {number})",
+            "legendgroup": name,
+            "hovertemplate": "epoch %{x}: %{y:.2f} nats<extra>%{fullData.name}</extra>",
+        }
+        figure.add_trace(
+            go.Scatter(
+                x=shown["epoch"],
+                y=shown["elbo"],
+                mode="lines",
+                showlegend=not last["again"],
+                opacity=0.6 if last["again"] else 1.0,
+                line={"color": color, "width": 1 if last["again"] else 2},
+                **style,
+            )
+        )
+        if not pd.isna(last["validation_elbo"]):
+            style["hovertemplate"] = "validation: %{y:.2f} nats<extra>%{fullData.name}</extra>"
+            figure.add_trace(
+                go.Scatter(
+                    x=[last["epoch"]],
+                    y=[last["validation_elbo"]],
+                    mode="markers",
+                    showlegend=False,
+                    marker={"color": color, "symbol": "diamond-open", "size": 9},
+                    cliponaxis=False,
+                    **style,
+                )
+            )
+    middle = float(frame["epoch"].max()) / 2
+    for text, epoch in (phases or {}).items():
+        # Lines rise: there is room above them at first, and below them later.
+        early = epoch < middle
+        figure.add_vline(
+            x=epoch,
+            line={"color": theme.MUTED, "width": 1, "dash": "dot"},
+            annotation={
+                "text": text,
+                "textangle": -90,
+                "xanchor": "right",
+                "yanchor": "top" if early else "bottom",
+                "y": 0.98 if early else 0.02,
+                "font": {"size": 11, "color": theme.MUTED},
+                "showarrow": False,
+            },
+        )
+    figure.update_layout(
+        template=theme.template("light"),
+        showlegend=True,
+        xaxis={"title": {"text": "epoch"}},
+        yaxis={"title": {"text": "ELBO of training batches (nats)"}, **_range(frame)},
+    )
+    return figure
+
+
+def _range(frame: pd.DataFrame) -> dict[str, object]:
+    late = frame[frame["epoch"] >= 1 + _START * frame["epoch"].max()]
+    values = pd.concat([late["elbo"], frame["validation_elbo"].dropna()])
+    if values.empty:
+        return {}
+    low, high = float(values.min()), float(values.max())
+    room = 0.06 * ((high - low) or 1.0)
+    return {"range": [low - room, high + room]}

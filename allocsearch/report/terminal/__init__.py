@@ -1,0 +1,3 @@
+"""What the terminal shows of a study."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The final evaluation of chosen allocations on test data."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Early stopping: what a rung decides, and what it is worth."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Which allocation is trained next."""
+
+from __future__ import annotations
