@@ -29,7 +29,8 @@ from allocsearch.spaces import build_space
 COMMAND = Path(sys.executable).with_name("allocsearch")
 PATIENCE = 240.0
 BEGUN = "begun.txt"
-# Says that it begins, and takes as long as its seed wants.
+HELD = "held"
+# Says that it begins, and takes as long as its seed wants; none goes on while it is held.
 TRAINER = f"""
 import os, random, time
 
@@ -40,6 +41,8 @@ def train(allocation, config, seed, report):
     for epoch in range(epochs):
         report(epoch / epochs)
         time.sleep(random.Random(seed).uniform(0, 0.05))
+        while os.path.exists("{HELD}"):
+            time.sleep(0.01)
     return {{"bottom": allocation.dims[0], "top": allocation.dims[-1]}}
 """
 Values = dict[int, list[float]]
@@ -56,7 +59,9 @@ class Study:
         workers: int,
         epochs: int = 1,
         heartbeat: float = 15.0,
+        held: bool = False,
     ) -> None:
+        """Write its files; one that is `held` comes to no end before it is disturbed."""
         self.home = folder
         self.file = folder / "chaos.toml"
         study = {
@@ -75,6 +80,8 @@ class Study:
         }
         self.file.write_text(tomli_w.dumps(sections))
         (folder / "quick.py").write_text(TRAINER)
+        if held:
+            (folder / HELD).touch()
         self.config: StudyConfig = load(self.file)
         self.run_folder = folder / "runs" / "chaos"
         self.source = random.Random(trials)
@@ -112,20 +119,24 @@ class Study:
         lines = path.read_text().splitlines() if path.exists() else []
         return [(int(pid), seed) for pid, _, seed in map(str.split, lines)]
 
-    def kill_one(self) -> None:
+    def kill_one(self) -> int:
         """Kill a worker that has a trial in hand, whatever it does at that moment."""
         time.sleep(self.source.uniform(0, 0.2))
-        os.kill(self.source.choice(self.workers()), signal.SIGKILL)
+        killed = self.source.choice(self.workers())
+        os.kill(killed, signal.SIGKILL)
         self.kills += 1
+        return killed
 
     def workers(self) -> list[int]:
-        """The processes that have a trial in hand."""
-        found: list[int] = []
-        while not found:
+        """The processes that have a trial in hand, of which there must be one before long."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
             running = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
             names = sorted({trial.user_attrs[WORKER] for trial in running})
-            found = [int(name.split(":")[1]) for name in names if not is_dead(name)]
-        return found
+            if found := [int(name.split(":")[1]) for name in names if not is_dead(name)]:
+                return found
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.02)
 
     def trials(self) -> list[FrozenTrial]:
         return open_study(self.config, self.run_folder).trials
@@ -148,6 +159,7 @@ class Study:
             assert kept.items() <= now.items()
             kept = now
             disturb()
+        (self.home / HELD).unlink(missing_ok=True)
         self.kept = kept
 
     def output(self) -> str:

@@ -1,7 +1,12 @@
-"""Runs that are killed at any moment, as real processes."""
+"""Runs that are killed at any moment, as real processes.
+
+Their trainings are a function's, which brings no libraries to import at each start; the killed
+worker of a run that trains our own model is in `tests/cli/test_commands.py`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -85,7 +90,8 @@ def wait_until(condition, process=None):
     while not condition():
         assert time.monotonic() < deadline
         assert process is None or process.poll() is None
-        time.sleep(0.02)
+        # To look through all processes, or to open the study, is work.
+        time.sleep(0.1)
 
 
 def states(folder):
@@ -143,44 +149,36 @@ def check_ended(folder, trials):
     assert sorted(repeated) == interrupted
 
 
-def test_killed_three_times_at_random_moments(tmp_path, write_study, main_here):
-    trials = 9
-    study = write_study(
-        tmp_path / "tiny.toml", study={"trials": trials, "workers": 2}, training={"epochs": 8}
-    )
-    folder = tmp_path / "runs" / "tiny"
-    source = random.Random(20)
-    # The first while workers start, the others after some more trials, in the middle of others.
-    moments = [None, *sorted(source.sample(range(1, 6), 2))]
-    kept = {}
-    for target in moments:
-        with started(study) as process:
-            wait_until(lambda: len(states(folder)) >= trials, process)
-            if target is None:
-                second = main_here("run", study, "--runs", tmp_path / "runs")
-                assert (second.code, second.out, second.err.count("\n")) == (2, "", 1)
-                assert "another run of this study is going on" in second.err
-            else:
-                wait_until(lambda target=target: complete(folder) >= target, process)
-                running_worker(folder)
-            time.sleep(source.uniform(0, 0.7))
-            assert process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)
-            wait_until(lambda: not group(process.pid))
-        now = finished(folder)
-        assert kept.items() <= now.items()
-        kept = now
-    assert 0 < len(kept) < trials
-    with started(study) as process:
-        # One worker more is killed, alone: the run goes on by itself.
-        worker = psutil.Process(running_worker(folder))
-        assert worker.pid in {child.pid for child in process.children(recursive=True)}
-        worker.kill()
-        assert process.wait(PATIENCE) == 0
-    assert kept.items() <= finished(folder).items()
-    check_ended(folder, trials)
-    assert (folder / LOG_NAME).read_text() == ""
-    assert "Traceback" not in study.with_suffix(".out").read_text()
+@pytest.fixture
+def study(tmp_path, write_study, monkeypatch):
+    """A study whose trainings wait for leaves."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own.py").write_text(TRAINER)
+    (tmp_path / "leaves").mkdir()
+
+    def write(**section):
+        return write_study(
+            tmp_path / "tiny.toml",
+            study={"objectives": ["min:loss"], **section},
+            # Large, so that no slot has to leave to another what it was to have.
+            search_space={"budget": 60, "layers": 4},
+            trainer={"kind": "callable", "function": "own:train"},
+        )
+
+    return write
+
+
+@pytest.fixture
+def give(tmp_path):
+    """Give leaves to so many trainings."""
+    names = itertools.count()
+
+    def call(count):
+        for name in itertools.islice(names, count):
+            (tmp_path / "leaves" / str(name)).touch()
+
+    return call
 
 
 def running_worker(folder):
@@ -201,7 +199,7 @@ def running_worker(folder):
     return workers()[0]
 
 
-def uninterrupted(config, folder):
+def uninterrupted(config):
     """The allocation of each slot of a random study that nothing interrupts, without training."""
     study = optuna.create_study(directions=[o.direction for o in config.study.parsed_objectives])
     space = build_space(config.search_space)
@@ -212,63 +210,84 @@ def uninterrupted(config, folder):
     return allocations
 
 
-def test_interrupted_and_bereft_of_its_parent(tmp_path, write_study, monkeypatch):
-    trials = 6
-    study = write_study(
-        tmp_path / "tiny.toml",
-        study={"trials": trials, "sampler": "random", "retries": 0, "objectives": ["min:loss"]},
-        trainer={"kind": "callable", "function": "own:train"},
-    )
-    (tmp_path / "own.py").write_text(TRAINER)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    leaves = tmp_path / "leaves"
-    leaves.mkdir()
+def wait_for_one_more(process, folder, give):
+    """Until one more training than before has ended, and a worker has another in hand."""
+    target = complete(folder) + 1
+    give(1)
+    wait_until(lambda: complete(folder) >= target, process)
+    running_worker(folder)
 
-    def give(*names):
-        for name in names:
-            (leaves / str(name)).touch()
 
-    give("first")
+def test_stopped_in_every_way(tmp_path, study, give, main_here):
+    trials = 9
+    file = study(trials=trials, workers=2, sampler="random")
     folder = tmp_path / "runs" / "tiny"
-    with started(study) as process:
-        wait_until(lambda: complete(folder) == 1, process)
-        running_worker(folder)
+    source = random.Random(20)
+
+    def kill_while_workers_start(process):
+        wait_until(lambda: len(states(folder)) >= trials, process)
+        second = main_here("run", file, "--runs", tmp_path / "runs")
+        assert (second.code, second.out, second.err.count("\n")) == (2, "", 1)
+        assert "another run of this study is going on" in second.err
+        kill(process)
+
+    def kill_at_work(process):
+        wait_for_one_more(process, folder, give)
+        give(2)
+        kill(process)
+
+    def kill(process):
+        time.sleep(source.uniform(0, 0.7))
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        wait_until(lambda: not group(process.pid))
+
+    def interrupt(process):
+        wait_for_one_more(process, folder, give)
         # Ctrl-C reaches the whole group.
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         wait_until(lambda: not group(process.pid))
-    last = study.with_suffix(".out").read_text().splitlines()[-1]
-    assert last == "Interrupted; what had finished is kept. The same command goes on."
-    assert "RUNNING" not in states(folder)
-    kept = finished(folder)
-    give("second")
-    with started(study) as process:
-        wait_until(lambda: complete(folder) == 2, process)
-        running_worker(folder)
+        last = file.with_suffix(".out").read_text().splitlines()[-1]
+        assert last == "Interrupted; what had finished is kept. The same command goes on."
+        assert "RUNNING" not in states(folder)
+
+    def bereave(process):
+        wait_for_one_more(process, folder, give)
         # Without the process that started them, workers put their trials back and end.
         process.kill()
         wait_until(lambda: not group(process.pid))
-    assert "RUNNING" not in states(folder)
-    assert kept.items() <= finished(folder).items()
-    kept = finished(folder)
-    give(*range(trials))
-    with started(study) as process:
+        assert "RUNNING" not in states(folder)
+
+    kept = {}
+    for stop in (kill_while_workers_start, kill_at_work, interrupt, bereave):
+        with started(file) as process:
+            stop(process)
+        now = finished(folder)
+        assert kept.items() <= now.items()
+        kept = now
+    assert 3 <= len(kept) < trials
+    with started(file) as process:
+        # One worker more is killed, alone: the run goes on by itself.
+        worker = psutil.Process(running_worker(folder))
+        assert worker.pid in {child.pid for child in process.children(recursive=True)}
+        worker.kill()
+        give(trials)
         assert process.wait(PATIENCE) == 0
     assert kept.items() <= finished(folder).items()
     check_ended(folder, trials)
     assert (folder / LOG_NAME).read_text() == ""
-    assert "Traceback" not in study.with_suffix(".out").read_text()
-    assert slots(folder) == uninterrupted(load(study), tmp_path)
+    assert "Traceback" not in file.with_suffix(".out").read_text()
+    assert slots(folder) == uninterrupted(load(file))
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_while_it_starts(stop, tmp_path, write_study):
+def test_interrupted_while_it_starts(tmp_path, write_study):
     study = write_study(tmp_path / "tiny.toml")
     with started(study) as process:
         # It has begun to import what it runs with, and has no run folder yet.
         wait_until(lambda: any("torch" in mapped.path for mapped in process.memory_maps()))
         assert not (tmp_path / "runs").exists()
-        os.killpg(process.pid, stop)
+        os.killpg(process.pid, signal.SIGINT)
         assert process.wait(PATIENCE) == 130
     lines = study.with_suffix(".out").read_text().splitlines()
     assert lines == ["Interrupted; what had finished is kept. The same command goes on."]

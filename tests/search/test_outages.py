@@ -6,11 +6,15 @@ import copy
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 from quick_study import PATIENCE, Study
@@ -43,22 +47,35 @@ def ended(study: Study, process: subprocess.Popen[bytes], code: int) -> str:
     return (study.home / "output.txt").read_text().splitlines()[-1]
 
 
-def go_on(study: Study) -> None:
-    """The same command ends the study."""
-    with study.command("run", study.file.name) as process:
-        ended(study, process, 0)
+@pytest.fixture
+def run_here(main_here, monkeypatch) -> Callable[[Study, int], str]:
+    """Let `run` end so in this process, which has its libraries; the last line that it says."""
+
+    def call(study: Study, code: int) -> str:
+        monkeypatch.chdir(study.home)
+        monkeypatch.syspath_prepend(study.home)
+        done = main_here("run", study.file.name)
+        with (study.home / "output.txt").open("a") as output:
+            output.write(done.out + done.err)
+        assert done.code == code, study.output()
+        assert "Traceback" not in study.output()
+        return (study.home / "output.txt").read_text().splitlines()[-1]
+
+    return call
 
 
 def test_an_interruption_while_the_database_is_away(postgres, wait_for, tmp_path: Path) -> None:
     url = postgres.database()._replace(password=None).render_as_string()
-    study = Study(tmp_path, url, trials=8, workers=2, epochs=4)
+    study = Study(tmp_path, url, trials=8, workers=2, epochs=4, held=True)
     with study.command("run", study.file.name) as process:
         study.at({2: postgres.stop})
         wait_for(lambda: "the storage fails" in (tmp_path / "output.txt").read_text())
         os.killpg(process.pid, signal.SIGINT)
         assert ended(study, process, 130) == GO_ON
     postgres.start()
-    go_on(study)
+    # Its workers find the password in their environment, as those of this process would not.
+    with study.command("run", study.file.name) as process:
+        ended(study, process, 0)
     study.check_ended(deaths=2)
 
 
@@ -66,10 +83,10 @@ def test_a_worker_that_is_suspended_for_longer_than_it_may_be_silent(
     wait_for, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/shared.db"
-    study = Study(tmp_path, url, trials=4, workers=2, epochs=20, heartbeat=0.3)
+    study = Study(tmp_path, url, trials=4, workers=2, epochs=4, heartbeat=0.3, held=True)
     study.begin()
     with study.command("worker", "chaos", "--storage", url) as slow:
-        study.at({1: lambda: slow.send_signal(signal.SIGSTOP)})
+        study.at({1: lambda: suspend(slow, tmp_path / "shared.db")})
         with study.command("worker", "chaos", "--storage", url) as other:
             # The other one ends all trials, that of the suspended one as well.
             assert other.wait(PATIENCE) == 0, study.output()
@@ -81,6 +98,22 @@ def test_a_worker_that_is_suspended_for_longer_than_it_may_be_silent(
     assert "was put back by another process" in study.output()
     assert [t.state for t in done if RETRY_OF in t.user_attrs] == [TrialState.COMPLETE]
     study.check_ended(deaths=1)
+
+
+def suspend(process: subprocess.Popen[bytes], database: Path) -> None:
+    """Suspend a worker that does not hold the lock of SQLite, for which all others would wait."""
+    worker = psutil.Process(process.pid)
+    while True:
+        worker.suspend()
+        while worker.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                worker.resume()
+            else:
+                return
 
 
 def settled(trials: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -102,41 +135,48 @@ def fill(disk: Path) -> None:
             file.write(bytes(512))
 
 
-def test_a_disk_that_is_full_for_a_while(disk: Path, tmp_path: Path) -> None:
-    study = Study(tmp_path, f"sqlite:///{tmp_path}/elsewhere.db", trials=8, workers=2, epochs=4)
-    with study.command("run", study.file.name) as process:
-        study.at({2: lambda: fill(disk)})
-        last = ended(study, process, 1)
+def test_a_disk_that_is_full_for_a_while(disk: Path, run_here, tmp_path: Path) -> None:
+    study = Study(
+        tmp_path, f"sqlite:///{tmp_path}/elsewhere.db", trials=8, workers=2, epochs=4, held=True
+    )
+    with ThreadPoolExecutor(1) as other:
+        full = other.submit(study.at, {2: lambda: fill(disk)})
+        last = run_here(study, 1)
+        full.result()
     assert "what has finished is kept, and the same command goes on" in last
     assert last.startswith("runs/chaos: no files can be written there; ")
     (disk / FILLER).unlink()
-    go_on(study)
+    run_here(study, 0)
     study.check_ended(deaths=8)
 
 
 def test_a_disk_with_the_database_on_it_that_is_full_and_then_read_only(
-    disk: Path, tmp_path: Path
+    disk: Path, run_here, tmp_path: Path
 ) -> None:
-    study = Study(tmp_path, None, trials=8, workers=2, epochs=4)
+    study = Study(tmp_path, None, trials=8, workers=2, epochs=4, held=True)
     with study.command("run", study.file.name) as process:
         study.at({2: lambda: fill(disk)})
         os.killpg(process.pid, signal.SIGINT)
         assert ended(study, process, 130) == GO_ON
     (disk / FILLER).unlink()
     subprocess.run(["mount", "--bind", "-o", "ro", disk, disk], check=True)
-    with study.command("run", study.file.name) as process:
-        assert ended(study, process, 1) == f"{disk}/chaos/.lock: Read-only file system"
+    assert run_here(study, 1) == f"{disk}/chaos/.lock: Read-only file system"
     subprocess.run(["umount", disk], check=True)
-    go_on(study)
+    run_here(study, 0)
     study.check_ended(deaths=8)
 
 
-def test_a_run_folder_that_is_removed(tmp_path: Path) -> None:
-    study = Study(tmp_path, f"sqlite:///{tmp_path}/elsewhere.db", trials=8, workers=2, epochs=4)
-    with study.command("run", study.file.name) as process:
-        study.at({2: lambda: study.run_folder.rename(tmp_path / "elsewhere")})
-        last = ended(study, process, 1)
+def test_a_run_folder_that_is_removed(run_here, tmp_path: Path) -> None:
+    study = Study(
+        tmp_path, f"sqlite:///{tmp_path}/elsewhere.db", trials=8, workers=2, epochs=4, held=True
+    )
+    with ThreadPoolExecutor(1) as other:
+        removed = other.submit(
+            study.at, {2: lambda: study.run_folder.rename(tmp_path / "elsewhere")}
+        )
+        last = run_here(study, 1)
+        removed.result()
     assert "removed while the study ran" in last
     shutil.rmtree(study.run_folder, ignore_errors=True)
-    go_on(study)
+    run_here(study, 0)
     study.check_ended(deaths=8)

@@ -5,20 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from filelock import SoftFileLease
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
-_POLL = 0.01
-
-
-def shared_lock(path: Path) -> SoftFileLease:
-    """A lock file that needs no locks of the file system, which shared ones may not have.
-
-    A holder that dies loses it, at once on its own machine, after 30 seconds on another.
-    """
-    return SoftFileLease(path, poll_interval=_POLL)
+from allocsearch.search.storages.lease import shared_lock
 
 
 class _AppendLock(BaseJournalFileLock):

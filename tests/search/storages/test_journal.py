@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
 from pathlib import Path
 
 import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from allocsearch.search.storages.journal import journal_file, journal_storage, shared_lock
+from allocsearch.search.storages.journal import journal_file, journal_storage
 
 
 def test_what_is_written_is_read_by_another(tmp_path: Path) -> None:
@@ -44,23 +41,3 @@ def test_half_a_line_is_not_built_upon(tmp_path: Path, size: int, empty: bool) -
     assert path.read_bytes().startswith(whole)
     for line in path.read_text().splitlines():
         json.loads(line)
-
-
-def test_a_killed_holder_loses_the_lock(tmp_path: Path) -> None:
-    path = tmp_path / ".lock"
-    context = multiprocessing.get_context("fork")
-    held = context.Event()
-
-    def hold() -> None:
-        with shared_lock(path):
-            held.set()
-            signal.pause()
-
-    holder = context.Process(target=hold)
-    holder.start()
-    assert held.wait(60)
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.join()
-    assert path.exists()
-    with shared_lock(path) as lock:
-        assert lock.is_lock_held_by_us

@@ -31,6 +31,17 @@ from optuna.storages import get_storage, run_grpc_proxy_server
 run_grpc_proxy_server(get_storage(sys.argv[1]), host=sys.argv[2], port=int(sys.argv[3]))
 """
 
+_PROBE = """
+import socket, sys, time
+
+while True:
+    try:
+        socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).close()
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
+
 # Each training waits until its host may go on.
 TRAINER = """
 import socket, time
@@ -158,8 +169,8 @@ def test_a_host_is_cut_off_in_the_middle_of_a_trial(
     whole = database.render_as_string(hide_password=False)
     started = [first.start(sys.executable, "-c", _PROXY, whole, FIRST, port, cwd=tmp_path)]
     try:
-        probe = f"import socket; socket.create_connection(('{FIRST}', {port}), 1)"
-        wait_for(lambda: first.start(sys.executable, "-c", probe, cwd=tmp_path).wait() == 0)
+        probing = first.start(sys.executable, "-c", _PROBE, FIRST, port, cwd=tmp_path)
+        assert probing.wait(timeout=240) == 0
         run = first.start(COMMAND, "run", study.name, cwd=tmp_path)
         started.append(run)
         wait_for(lambda: (tmp_path / "first.began").exists() or run.poll() is not None)
