@@ -18,13 +18,14 @@ from allocsearch.config.early_stopping import EarlyStoppingSection, RungSchedule
 from allocsearch.config.errors import InputError, hint, mistake, printable, shown, suggestion
 from allocsearch.config.evaluation import EvaluationSection
 from allocsearch.config.files import read_file
-from allocsearch.config.hvae_oodd import hvae_oodd_config
+from allocsearch.config.hvae_oodd import hvae_oodd_config, is_hvae_oodd
 from allocsearch.config.loading import load, loads
-from allocsearch.config.mistakes import first_mistake
+from allocsearch.config.mistakes import first_mistake, first_problem
 from allocsearch.config.model import ModelSection
 from allocsearch.config.names import metric_names, score_names
 from allocsearch.config.objective import Objective
 from allocsearch.config.placeholders import filled
+from allocsearch.config.pretraining import PretrainingSection
 from allocsearch.config.ray import RaySection, checked_ray_address
 from allocsearch.config.resolved import StudyConfig
 from allocsearch.config.search_space import SearchSpaceSection
@@ -57,6 +58,7 @@ __all__ = [
     "InputError",
     "ModelSection",
     "Objective",
+    "PretrainingSection",
     "RaySection",
     "RungSchedule",
     "SamplerName",
@@ -76,9 +78,11 @@ __all__ = [
     "checked_storage_url",
     "filled",
     "first_mistake",
+    "first_problem",
     "format_yaml",
     "hint",
     "hvae_oodd_config",
+    "is_hvae_oodd",
     "load",
     "loads",
     "metric_names",

@@ -48,10 +48,10 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def hint(found: str, allowed: Sequence[str]) -> str:
-    """A question after the allowed name nearest to `found`; "" where none is near."""
+def hint(found: str, allowed: Sequence[str], section: str = "") -> str:
+    """A question after the name of a `section` nearest to `found`; "" where none is near."""
     near = difflib.get_close_matches(found, allowed, 1, 0.6)
-    return f" Did you mean {near[0]}?" if near else ""
+    return f" Did you mean {section}{near[0]}?" if near else ""
 
 
 def suggestion(found: str, allowed: Sequence[str], problem: str) -> str:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from allocsearch.config.errors import InputError
 from allocsearch.config.model import ModelSection
+
+_LAYERS, _LATENTS = "config_deterministic", "config_stochastic"
+
+
+def is_hvae_oodd(content: Mapping[str, Any]) -> bool:
+    """Whether the content of a file has the keys of `hvae_oodd_config`."""
+    return content.keys() >= {_LAYERS, _LATENTS}
 
 
 def hvae_oodd_config(dims: Sequence[int], model: ModelSection) -> dict[str, list[Any]]:
@@ -18,15 +26,22 @@ def hvae_oodd_config(dims: Sequence[int], model: ModelSection) -> dict[str, list
         dims: (d_1, ..., d_L), bottom to top.
         model: Channels, kernels, strides, depth and kinds of latents.
 
+    Raises:
+        InputError: If the blocks go along sequences; the program has such for images alone.
+
     Reference: Havtorn et al. (2021), the configuration files of their program.
     """
+    if model.blocks == "conv1d":
+        raise InputError("model.blocks: found 'conv1d'; allowed for hvae-oodd: 'conv', 'dense'")
+    if model.one_hot:
+        raise InputError("model.one_hot: found true; allowed for hvae-oodd: false, for images")
     layers = len(dims)
     kernels = model.kernels * layers if len(model.kernels) == 1 else model.kernels
     strides = model.strides * layers if len(model.strides) == 1 else model.strides
     kinds = model.latents * layers if len(model.latents) == 1 else model.latents
     blocks = {"spatial": "GaussianConv2d", "dense": "GaussianDense"}
     return {
-        "config_deterministic": [
+        _LAYERS: [
             [
                 {
                     "block": "ResBlockConv2d",
@@ -40,7 +55,7 @@ def hvae_oodd_config(dims: Sequence[int], model: ModelSection) -> dict[str, list
             ]
             for kernel, stride in zip(kernels, strides, strict=True)
         ],
-        "config_stochastic": [
+        _LATENTS: [
             {"block": blocks[kind], "latent_features": d, "weightnorm": True}
             for kind, d in zip(kinds, dims, strict=True)
         ],

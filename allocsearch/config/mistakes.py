@@ -6,6 +6,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,8 +32,9 @@ def first_mistake(error: ValidationError, model: type[Section]) -> tuple[str, st
         message = context["message"]
     elif first["type"] == "extra_forbidden":
         allowed = _keys(section)
-        names = [".".join((*where[:-1], key)) for key in allowed]
-        message = f"unknown key.{hint('.'.join(where), names)} Allowed: {', '.join(allowed)}."
+        section_path = "".join(f"{part}." for part in where[:-1])
+        asked = hint(where[-1], allowed, section_path)
+        message = f"unknown key.{asked} Allowed: {', '.join(allowed)}."
     elif first["type"] == "missing":
         message = "missing; it has no default"
     elif first["type"] == "value_error":
@@ -50,6 +52,38 @@ def first_mistake(error: ValidationError, model: type[Section]) -> tuple[str, st
         message = f"found {shown(first['input'])}; {rule.replace('tuple', 'list')}"
     more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
     return ".".join(where), " ".join(f"{message}{more}".split())
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with stored content, as text: `key: found 3; rule`.
+
+    Attributes:
+        key: Where it is, dotted; "" for the content as a whole.
+        text: What was found there, and the rule.
+    """
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}" if self.key else self.text
+
+
+def first_problem(error: ValueError) -> Problem:
+    """The first thing that is wrong with stored content, which no user has written.
+
+    Args:
+        error: What was raised when it was read; one that is not of pydantic speaks for itself.
+    """
+    if not isinstance(error, ValidationError):
+        return Problem("", str(error))
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return Problem("", first["msg"])
+    rule = first.get("ctx", {}).get("error", first["msg"])
+    key = ".".join(map(str, first["loc"]))
+    return Problem(key, f"found {shown(first['input'])}; {str(rule)[:200]}")
 
 
 def _place(model: type[Section], location: Sequence[str]) -> tuple[list[str], type[Section]]:

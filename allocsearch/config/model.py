@@ -10,11 +10,12 @@ from allocsearch.config.errors import mistake
 from allocsearch.config.section import Count, Counts, Section, one_or_more
 
 # A resolved study states every key, so those that go unused are there, with their defaults.
-_ONLY_FOR = {
-    ("likelihood", "categorical"): ("levels", "one_hot"),
-    ("likelihood", "logistic_mixture"): ("mixtures",),
-    ("blocks", "dense"): ("hidden",),
-    ("blocks", "conv"): ("channels", "kernels", "strides", "latents"),
+_ONLY_FOR: dict[tuple[str, tuple[object, ...]], tuple[str, ...]] = {
+    ("likelihood", ("categorical",)): ("levels", "one_hot", "pad", "embedding"),
+    ("one_hot", (True,)): ("pad", "embedding"),
+    ("likelihood", ("logistic_mixture",)): ("mixtures",),
+    ("blocks", ("dense",)): ("hidden",),
+    ("blocks", ("conv", "conv1d")): ("channels", "kernels", "strides", "latents"),
 }
 
 
@@ -23,6 +24,11 @@ def _odd(sizes: tuple[int, ...]) -> tuple[int, ...]:
         if size % 2 == 0:
             raise ValueError(f"found {size}; allowed: odd sizes, such as 3 and 5")
     return sizes
+
+
+def _written(choices: tuple[object, ...]) -> str:
+    """As a study file has them."""
+    return " or ".join(str(c).lower() if isinstance(c, bool) else repr(c) for c in choices)
 
 
 _LatentKinds = Annotated[
@@ -35,8 +41,8 @@ class ModelSection(Section):
 
     inference: Literal["bottom_up", "top_down"] = "bottom_up"
     """Each layer is drawn given the one below, or top down as in a ladder VAE."""
-    blocks: Literal["dense", "conv"] = "dense"
-    """Dense layers, or residual convolutions for images."""
+    blocks: Literal["dense", "conv", "conv1d"] = "dense"
+    """Dense layers, or residual convolutions: `conv` for images, `conv1d` along sequences."""
     hidden: Count = 256
     """Units of a dense layer."""
     channels: Count = 64
@@ -60,6 +66,11 @@ class ModelSection(Section):
     """Values that a feature can have, for `categorical`."""
     one_hot: bool = False
     """Whether values are ids of tokens, for `categorical`."""
+    pad: Annotated[int, Field(ge=0, le=255)] | None = None
+    """The id that fills up short sequences, for `one_hot`: no score and no gradient counts it.
+    Left out, there is none."""
+    embedding: Count | None = None
+    """Dims of a learned embedding of each token, for `one_hot`. Left out, indicators are seen."""
     mixtures: Count = 10
     """Components of the mixture, for `logistic_mixture`."""
 
@@ -69,14 +80,22 @@ class ModelSection(Section):
             for key in keys:
                 found = getattr(self, key)
                 default = type(self).model_fields[key].default
-                if (chosen := getattr(self, choice)) != wanted and found != default:
+                if (chosen := getattr(self, choice)) not in wanted and found != default:
                     shown = list(found) if isinstance(found, tuple) else found
                     message = (
-                        f"found {shown}; allowed only with {choice} {wanted!r}, and it is "
-                        f"{chosen!r}"
+                        f"found {shown}; allowed only with {choice} {_written(wanted)}, and it is "
+                        f"{_written((chosen,))}"
                     )
                     raise mistake(key, message)
+        if self.pad is not None and self.pad >= self.levels:
+            allowed = f"ids below model.levels = {self.levels}"
+            raise mistake("pad", f"found {self.pad}; allowed: {allowed}")
         return self
+
+    @property
+    def compressible(self) -> bool:
+        """Whether stored values are bytes whose length under a compressor means something."""
+        return self.likelihood != "gaussian" and not self.one_hot
 
     def check_layers(self, layers: int) -> None:
         """Check that the lists of convolution blocks have one value, or one for each layer.

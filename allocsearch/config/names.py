@@ -50,9 +50,11 @@ def metric_names(config: StudyConfig) -> tuple[str, ...]:
         names += [f"{kind}_{layer}" for kind in ("rate", "information", "active_units")]
     names += [f"distortion_skip_{k}" for k in range(1, layers)]
     names += [f"explained_skip_{k}" for k in range(layers)]
+    if config.evaluation.probe is not None:
+        names += ["probe_accuracy", "probe_accuracy_knn"]
     if config.ood_validation:
         names += ["auroc", "auroc_low", "auroc_high", "auroc_worst"]
-    scores = config.evaluation.score_names(layers, config.model.likelihood)
+    scores = config.evaluation.score_names(layers, config.model)
     for entry in config.ood_validation:
         names += [f"auroc.{entry.title}.{score}" for score in scores]
         names += [f"{metric}.{entry.title}" for metric in _DETECTION]

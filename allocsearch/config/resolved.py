@@ -67,10 +67,24 @@ class StudyConfig(Section):
         return self
 
     def _check_foreign(self) -> None:
+        if self.evaluation.probe is not None:
+            found = f"found {self.evaluation.probe!r} with trainer.kind {self.trainer.kind!r}"
+            message = f"{found}; allowed: only 'hvae', whose posterior means are probed"
+            raise mistake("evaluation.probe", message)
+        if self.training.pretrain is not None:
+            found = f"found a section with trainer.kind {self.trainer.kind!r}"
+            message = f"{found}; allowed: only with 'hvae', whose encoder is pretrained"
+            raise mistake("training.pretrain", message)
         if self.study.warm_start == "theory" and self.data is None:
             message = "found 'theory'; allowed without data: 'none', as it predicts from data"
             raise mistake("study.warm_start", message)
         if "hvae_oodd_config" in self.trainer.placeholders:
+            if self.model.blocks == "conv1d":
+                message = "found 'conv1d'; allowed with {hvae_oodd_config}: 'conv', 'dense'"
+                raise mistake("model.blocks", message)
+            if self.model.one_hot:
+                message = "found true; allowed with {hvae_oodd_config}: false, as it takes images"
+                raise mistake("model.one_hot", message)
             for layers in self.search_space.layer_counts:
                 self.model.check_layers(layers)
 
@@ -82,7 +96,9 @@ class StudyConfig(Section):
                 "early_stopping.mode", f"{message}; allowed: 'off', or a population of 1"
             )
         layers = min(self.search_space.layer_counts)
-        self.evaluation.check_score(layers, self.model.likelihood)
+        self.evaluation.check_score(layers, self.model)
+        self.evaluation.check_probe(layers)
+        self._check_roles()
         for layers in self.search_space.layer_counts:
             self.model.check_layers(layers)
         allowed = metric_names(self)
@@ -93,7 +109,23 @@ class StudyConfig(Section):
                 detection = objective.metric.startswith(("auroc", "aupr", "fpr"))
                 if detection and not self.ood_validation:
                     message = f"{found}: AUROC needs a set in data.ood_validation"
+                if objective.metric.startswith("probe_") and self.evaluation.probe is None:
+                    message = f"{found}: a probe needs evaluation.probe, a layer or 'all'"
                 raise mistake("study.objectives", message)
+
+    def _check_roles(self) -> None:
+        """Refuse a set that nothing is measured on, and shifts that would move pads."""
+        data = self.own_data
+        if data.probe is not None and self.evaluation.probe is None:
+            message = f"found {data.probe.title!r}; allowed only with evaluation.probe, a layer or"
+            raise mistake("data.probe", f"{message} 'all'")
+        if self.model.pad is None or data.id.source == "fasta":
+            return
+        for key, shift in data.shifts.items():
+            message = f"found {shift!r} with model.pad, and {data.id.source!r} has ids of unknown"
+            raise mistake(
+                f"data.{key}", f"{message} meaning; allowed: sets of one's own, or 'fasta'"
+            )
 
     @property
     def own_data(self) -> DataSection:

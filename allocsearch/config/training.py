@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from allocsearch.config.errors import mistake
+from allocsearch.config.pretraining import PretrainingSection
 from allocsearch.config.section import Count, Section, Share, Size
 
 
@@ -46,6 +47,9 @@ class TrainingSection(Section):
     common_noise: bool = False
     """Whether trainings with `batch_seed` share the noise of their latents, too."""
 
+    pretrain: PretrainingSection | None = None
+    """Contrastive pretraining of the encoder; without the section there is none."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.population != 1 and self.batch_seed is None:
@@ -59,4 +63,21 @@ class TrainingSection(Section):
         if self.free_nats_end < self.free_nats_hold:
             message = f"{self.free_nats_end} is before free_nats_hold {self.free_nats_hold}"
             raise mistake("free_nats_end", message)
+        if self.pretrain is not None and self.pretrain.frozen_epochs > self.epochs:
+            found = f"found {self.pretrain.frozen_epochs}"
+            message = f"{found}; allowed: at most {self.epochs}, training.epochs"
+            raise mistake("pretrain.frozen_epochs", message)
         return self
+
+    def shortened(self, epochs: int) -> TrainingSection:
+        """A short training by itself: all that counts epochs is as much shorter, rounded up.
+
+        Args:
+            epochs: Of the short training, from 1 to `epochs`.
+        """
+        changes: dict[str, object] = {"epochs": epochs}
+        if self.pretrain is not None:
+            counts = {"epochs": self.pretrain.epochs, "frozen_epochs": self.pretrain.frozen_epochs}
+            fewer = {key: -(-count * epochs // self.epochs) for key, count in counts.items()}
+            changes["pretrain"] = self.pretrain.model_copy(update=fewer)
+        return self.model_copy(update=changes)

@@ -84,6 +84,7 @@ def write_whole_detector(folder: Path) -> None:
         allocation=str(allocation),
         shape=(6,),
         dtype="uint8",
+        kind="pixels",
         model=model,
         data="digits",
         data_fingerprint="0" * 16,

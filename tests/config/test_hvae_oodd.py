@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from allocsearch.config import ModelSection, hvae_oodd_config
+import pytest
+
+from allocsearch.config import InputError, ModelSection, hvae_oodd_config
 
 
 def residual(kernel, stride):
@@ -42,3 +44,13 @@ def test_one_value_serves_all_layers():
     found = hvae_oodd_config((4, 3, 2, 1), ModelSection(depth=1))
     assert found["config_deterministic"] == [[residual(3, 2)]] * 4
     assert [layer["latent_features"] for layer in found["config_stochastic"]] == [4, 3, 2, 1]
+
+
+def test_blocks_along_sequences_are_none_of_the_program():
+    with pytest.raises(
+        InputError, match=r"found 'conv1d'; allowed for hvae-oodd: 'conv', 'dense'"
+    ):
+        hvae_oodd_config((8, 16, 8), ModelSection(blocks="conv1d"))
+    tokens = ModelSection(likelihood="categorical", levels=22, one_hot=True)
+    with pytest.raises(InputError, match=r"model.one_hot: found true; allowed for hvae-oodd"):
+        hvae_oodd_config((8, 16, 8), tokens)

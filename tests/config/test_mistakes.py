@@ -4,8 +4,9 @@ import typing
 
 import pytest
 import tomli_w
+from pydantic import BaseModel, ValidationError
 
-from allocsearch.config import StudyConfig
+from allocsearch.config import StudyConfig, first_problem
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,8 @@ from allocsearch.config import StudyConfig
         # training
         ("training.epochs=-5", ["training.epochs: found -5", "greater than or equal to 1"]),
         ("training.epochs=ten", ["training.epochs: found 'ten'", "valid integer"]),
+        # A long section alone makes no two keys alike.
+        ("evaluation.zzzz=5", ["evaluation.zzzz: unknown key. Allowed: score"]),
         ("training.epoch=5", ["training.epoch: unknown key", "Did you mean training.epochs?"]),
         ("training.batch_size=1", ["training.batch_size: found 1"]),
         ("training.learning_rate=0", ["training.learning_rate: found 0", "greater than 0"]),
@@ -160,3 +163,25 @@ def test_what_has_no_default_is_asked_for(tmp_path, content, key, message_of):
     path = tmp_path / "study.toml"
     path.write_text(content)
     assert message_of(path).startswith(f"{path}: {key}: missing; it has no default")
+
+
+class _Stored(BaseModel):
+    count: int
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"count": "x"}', "count: found 'x'; Input should be a valid integer"),
+        ("[]", "found []; Input should be an object"),
+        ("{", "Invalid JSON: EOF while parsing an object"),
+    ],
+)
+def test_stored_content_is_told_by_the_first_problem(text, told):
+    with pytest.raises(ValidationError) as raised:
+        _Stored.model_validate_json(text)
+    assert str(first_problem(raised.value)).startswith(told)
+
+
+def test_an_error_of_our_own_speaks_for_itself():
+    assert str(first_problem(ValueError("no chain"))) == "no chain"

@@ -42,30 +42,31 @@ def choices(section, field):
 
 
 @st.composite
-def sources(draw):
-    entry = {"source": draw(st.sampled_from(SOURCES))}
+def sources(draw, among=SOURCES):
+    entry = {"source": draw(st.sampled_from(among))}
     if entry["source"] in FILE_SOURCES:
         entry["path"] = draw(text | st.lists(text, min_size=1, max_size=3))
+    names_only = entry["source"] == "fasta"
     more = optional(
         labels=text,
         array=text,
         split=st.sampled_from(["train", "test"]),
         invert=st.booleans(),
-        classes=st.lists(st.integers(0, 9), max_size=3),
+        classes=st.lists(names if names_only else st.integers(0, 9), max_size=3),
         name=names,
     )
     return {**entry, **draw(more)}
 
 
 @st.composite
-def ood_sets(draw):
+def ood_sets(draw, among):
     shift = st.builds(
         lambda shift, more: {"shift": shift, **more},
         st.sampled_from(SHIFTS),
         optional(strength=share, name=names),
     )
     short = plain | st.sampled_from(SHIFTS)
-    entries = draw(st.lists(short | shift | sources(), max_size=3))
+    entries = draw(st.lists(short | shift | sources(among), max_size=3))
 
     def title(entry):
         if isinstance(entry, str):
@@ -102,7 +103,11 @@ def spaces(draw):
 @st.composite
 def studies(draw):
     data = {"id": draw(plain | sources())}
-    data |= {key: draw(ood_sets()) for key in ("ood_validation", "ood_test")}
+    beside = [source for source in SOURCES if source != "fasta"]
+    if isinstance(data["id"], dict) and data["id"]["source"] == "fasta":
+        data["id"]["length"] = draw(st.integers(1, 200))
+        beside = SOURCES
+    data |= {key: draw(ood_sets(beside)) for key in ("ood_validation", "ood_test")}
     sizes = ("train_size", "validation_size", "test_size", "ood_size")
     data |= draw(optional(**dict.fromkeys(sizes, size), seed=seed, download=st.booleans()))
     auroc = ["max:auroc", "min:auroc_worst"] if data["ood_validation"] else []

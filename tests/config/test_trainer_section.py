@@ -138,6 +138,9 @@ def test_the_lists_of_the_model_matter_where_the_command_takes_them(write, messa
     assert load(write({"kind": "command", "command": COMMAND}, model=model)).data is None
     path = write({"kind": "command", "command": [*COMMAND, "{hvae_oodd_config}"]}, model=model)
     assert "model.kernels: found 2 values for 3 layers" in message_of(path)
+    command = [*COMMAND, "{hvae_oodd_config}"]
+    path = write({"kind": "command", "command": command}, model={"blocks": "conv1d"})
+    assert "model.blocks: found 'conv1d'; allowed with {hvae_oodd_config}: " in message_of(path)
 
 
 def test_our_own_populations_mean_nothing_to_others(write):
