@@ -14,6 +14,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from allocsearch.config import InputError
+from allocsearch.data import token_shifts
+from allocsearch.data.dataset import Kind
 from allocsearch.data.segments import segments
 
 
@@ -153,6 +155,37 @@ SHIFT_FUNCTIONS: Mapping[str, ShiftFunction] = {
     "segment_shuffling": segment_shuffling,
     "segment_deletion": segment_deletion,
 }
+
+
+# What is done to tokens, under the same names.
+_TOKEN_SHIFTS: Mapping[str, ShiftFunction] = {
+    "corruption": token_shifts.corruption,
+    "segment_shuffling": token_shifts.segment_shuffling,
+    "segment_deletion": token_shifts.segment_deletion,
+}
+
+
+def shifted(
+    shift: str, values: Tensor, strength: float, generator: Generator, kind: Kind
+) -> Tensor:
+    """Shift a batch of any kind by the function that is for it.
+
+    Args:
+        shift: A name of the registry.
+        values: `(n, *shape)`.
+        strength: As in `ShiftFunction`.
+        generator: As in `ShiftFunction`.
+        kind: What the values are.
+
+    Raises:
+        InputError: If the shift is not for such values.
+    """
+    if kind != "tokens":
+        return SHIFT_FUNCTIONS[shift](values, strength, generator)
+    if shift not in _TOKEN_SHIFTS:
+        allowed = ", ".join(_TOKEN_SHIFTS)
+        raise InputError(f"shift {shift!r} takes no tokens; allowed for them: {allowed}")
+    return _TOKEN_SHIFTS[shift](values, strength, generator)
 
 
 def _check_pixels(shift: str, values: Tensor) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from allocsearch.config import InputError, Source
+from allocsearch.config import InputError, Source, hint
 from allocsearch.data.continuous import to_continuous
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.digits import read_digits
@@ -19,12 +21,14 @@ from allocsearch.data.named_sets import NAMED_SETS
 from allocsearch.data.numpy_files import read_numpy
 from allocsearch.data.pixels import to_labels, to_values
 from allocsearch.data.roots import find_path
+from allocsearch.data.sequences import read_sequences
 from allocsearch.data.tabular import TABLES, read_table
 
-Loader = Callable[[Source, bool], tuple[Tensor, Tensor | None]]
+# Values and labels, or a whole data set where that says more.
+Loader = Callable[[Source, bool], tuple[Tensor, Tensor | None] | Dataset]
 
 _ONLY_FOR = {
-    "labels": frozenset(("idx", "numpy")),
+    "labels": frozenset(("idx", "numpy", "fasta")),
     "array": frozenset(("numpy",)),
     "split": frozenset(NAMED_SETS),
 }
@@ -51,29 +55,34 @@ def load_source(source: Source, *, allow_download: bool = False) -> Dataset:
                 f"{key}: found {getattr(source, key)!r} for source {source.source!r}; allowed "
                 f"only for {allowed}"
             )
-    values, labels = LOADERS[source.source](source, allow_download)
-    dataset = Dataset(source.title, values, labels)
+    loaded = LOADERS[source.source](source, allow_download)
+    dataset = loaded if isinstance(loaded, Dataset) else Dataset(source.title, *loaded)
     if source.classes is not None:
         dataset = dataset.take(_members(dataset, source.classes))
     if source.invert:
-        if dataset.continuous:
+        if dataset.kind != "pixels":
             raise InputError(f"invert: found true for {dataset.name}; allowed only for pixels")
-        dataset = Dataset(dataset.name, 255 - dataset.values, dataset.labels)
+        dataset = replace(dataset, values=255 - dataset.values)
     return dataset
 
 
-def _members(dataset: Dataset, classes: tuple[int, ...]) -> Tensor:
+def _members(dataset: Dataset, classes: tuple[int | str, ...]) -> Tensor:
     """Indices of the examples in `classes`, `(m,)`."""
     if dataset.labels is None:
         raise InputError(f"classes: found {list(classes)}, but {dataset.name} has no labels")
-    present = torch.unique(dataset.labels).tolist()
-    absent = sorted(set(classes) - set(present))
+    labels = torch.unique(dataset.labels).tolist()
+    names = dataset.class_names
+    present = {names[label] if names else label: label for label in labels}
+    absent = sorted({found for found in classes if found not in present}, key=str)
     if absent or not classes:
-        shown = ", ".join(map(str, present[:20])) + (", ..." if len(present) > 20 else "")
+        shown = ", ".join(map(str, [*present][:20])) + (", ..." if len(present) > 20 else "")
+        near = hint(str(absent[0]), [*map(str, present)]) if absent and names else ""
         raise InputError(
-            f"classes: found {absent or 'none'}; allowed: classes of {dataset.name}: {shown}"
+            f"classes: found {absent or 'none'}; allowed: classes of {dataset.name}: "
+            f"{shown}{f'.{near}' if near else ''}"
         )
-    return torch.isin(dataset.labels, torch.tensor(classes)).nonzero().squeeze(1)
+    chosen = torch.tensor([present[found] for found in classes])
+    return torch.isin(dataset.labels, chosen).nonzero().squeeze(1)
 
 
 def _load_idx(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | None]:
@@ -107,6 +116,24 @@ def _load_numpy(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | 
     return values, torch.cat(labels)
 
 
+def _load_fasta(source: Source, allow_download: bool) -> Dataset:
+    if source.length is None:
+        raise InputError("length: missing; source 'fasta' needs it, in tokens")
+    paths = [find_path(path) for path in source.path]
+    stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    dataset = _read_fasta(stamps, source.length, source.labels, source.classes is not None)
+    return replace(dataset, name=source.title)
+
+
+# The OOD sets of a study are often classes of one file.
+@lru_cache(maxsize=1)
+def _read_fasta(
+    stamps: tuple[tuple[Path, int, int], ...], length: int, field: str | None, labelled: bool
+) -> Dataset:
+    paths = [path for path, _, _ in stamps]
+    return read_sequences(paths, length, "fasta", field, labelled=labelled)
+
+
 def _joined(paths: list[Path], parts: list[Tensor]) -> Tensor:
     """The examples of several files in one tensor, `(n, *shape)`."""
     for path, part in zip(paths, parts, strict=True):
@@ -132,6 +159,7 @@ def _load_named(source: Source, allow_download: bool) -> tuple[Tensor, Tensor | 
 
 LOADERS: Mapping[str, Loader] = {
     "digits": _load_digits,
+    "fasta": _load_fasta,
     "idx": _load_idx,
     "images": _load_images,
     "numpy": _load_numpy,

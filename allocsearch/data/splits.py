@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cached_property
+import logging
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from allocsearch.config import DataSection, InputError, Shift, Source
+from allocsearch.config import DataSection, EvaluationSection, InputError, Shift, Source
+from allocsearch.data.clustered import held_out_clusters
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.fitting import fit
 from allocsearch.data.named_sets import NAMED_SETS
+from allocsearch.data.roots import find_path
 from allocsearch.data.seeding import generator
-from allocsearch.data.shifts import SHIFT_FUNCTIONS
+from allocsearch.data.shifts import shifted
 from allocsearch.data.sources import load_source
 from allocsearch.data.standardisation import Standardiser
+
+_log = logging.getLogger(__name__)
 
 _HELD_OUT_SHARE = 0.15
 _HELD_OUT_MOST = 5_000
@@ -30,18 +37,35 @@ class SearchData:
         validation: Other ID examples, on which everything is measured.
         ood_validation: OOD sets that drive the search, in the shape of the ID examples.
         scale: What continuous values were standardised by; None for pixels.
+        probe_set: The set of `data.probe`, in the shape of the ID examples, where there is one.
     """
 
     train: Dataset
     validation: Dataset
     ood_validation: tuple[Dataset, ...]
     scale: Standardiser | None = None
+    probe_set: Dataset | None = None
+
+    @property
+    def probed(self) -> Dataset:
+        """What a probe is of: its own set, or the validation part."""
+        return self.validation if self.probe_set is None else self.probe_set
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the fingerprints of all the parts, in hexadecimal."""
         parts = (self.train, self.validation, *self.ood_validation)
+        if self.probe_set is not None:
+            parts = (*parts, self.probe_set)
         return hashlib.sha256("".join(part.fingerprint for part in parts).encode()).hexdigest()
+
+    def fingerprint_for(self, evaluation: EvaluationSection) -> str:
+        """All that a measurement depends on: with a probe also the classes that it tells apart."""
+        if evaluation.probe is None:
+            return self.fingerprint
+        return hashlib.sha256(
+            f"{self.fingerprint}{self.probed.labels_fingerprint}".encode()
+        ).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,25 +88,27 @@ def load_search_data(config: DataSection) -> SearchData:
     disjoint parts of the official train part; otherwise train, validation and test are of the
     whole. Parts are drawn with `config.seed`. Sizes that are not set: validation and test 15 %
     each (of the examples that are split), at most 5,000; train the rest; an OOD set, and the
-    official test part, at most 5,000.
+    official test part, at most 5,000; a probe set, too.
 
     Continuous values are standardised, all of them by the means and the standard deviations of
     the train part.
 
+    With `identity`, validation and test are unions of clusters of sequences, at most as large as
+    asked; a cluster that is larger than a part is in train.
+
     Raises:
         InputError: If data is missing or broken, a size is impossible, or the same data is an
-            OOD validation and an OOD test set.
+            OOD test set and an OOD validation or the probe set, or ID data and the probe set.
     """
     _check_roles(config)
     dataset = _load_id(config, "train")
-    sizes = _sizes(config, len(dataset), dataset.name)
-    order = _permutation(config, "id", len(dataset))
-    train = _train_part(dataset, order, sizes)
+    parts = _parts(config, dataset)
+    train = dataset.take(parts.train)
     scale = _scale(train)
-    # Test from the front and validation from the back: neither moves when the other is resized.
-    validation = _scaled(dataset.take(order[len(order) - sizes.validation :]), scale)
+    validation = _scaled(dataset.take(parts.validation), scale)
     ood = _ood_sets(config, "ood_validation", validation, scale)
-    return SearchData(_scaled(train, scale), validation, ood, scale)
+    probe = _probe_set(config, validation, scale)
+    return SearchData(_scaled(train, scale), validation, ood, scale, probe)
 
 
 def load_test_data(config: DataSection) -> TestData:
@@ -93,7 +119,6 @@ def load_test_data(config: DataSection) -> TestData:
     """
     _check_roles(config)
     dataset = _load_id(config, "test")
-    order = _permutation(config, "id", len(dataset))
     scale = None
     if _has_official_test(config.id):
         size = config.test_size or min(len(dataset), _HELD_OUT_MOST)
@@ -102,10 +127,11 @@ def load_test_data(config: DataSection) -> TestData:
                 f"data.test_size: found {size}; allowed: at most {len(dataset)}, the official "
                 f"test part of {dataset.name}"
             )
+        chosen = _permutation(config, "id", len(dataset))[:size]
     else:
-        sizes = _sizes(config, len(dataset), dataset.name)
-        size, scale = sizes.test, _scale(_train_part(dataset, order, sizes))
-    test = _scaled(dataset.take(order[:size]), scale)
+        parts = _parts(config, dataset)
+        chosen, scale = parts.test, _scale(dataset.take(parts.train))
+    test = _scaled(dataset.take(chosen), scale)
     return TestData(test, _ood_sets(config, "ood_test", test, scale))
 
 
@@ -122,7 +148,9 @@ def _load_id(config: DataSection, part: str) -> Dataset:
 
 
 def _load(key: str, source: Source, config: DataSection) -> Dataset:
-    """Load a source; errors begin with the key that names it."""
+    """Load a source, in the length of the ID data; errors begin with the key that names it."""
+    if source.source == "fasta" and source.length is None:
+        source = source.model_copy(update={"length": config.id.length})
     try:
         return load_source(source, allow_download=config.download)
     except InputError as error:
@@ -140,8 +168,67 @@ class _Sizes:
     test: int
 
 
-def _train_part(dataset: Dataset, order: torch.Tensor, sizes: _Sizes) -> Dataset:
-    return dataset.take(order[sizes.test : sizes.test + sizes.train])
+@dataclass(frozen=True)
+class _Parts:
+    """Places of the examples of each part, int64."""
+
+    train: torch.Tensor
+    validation: torch.Tensor
+    test: torch.Tensor
+
+
+def _parts(config: DataSection, dataset: Dataset) -> _Parts:
+    """The parts that the examples of a set are split into."""
+    sizes = _sizes(config, len(dataset), dataset.name)
+    order = _permutation(config, "id", len(dataset))
+    if config.identity is None:
+        # Test from the front and validation from the back: neither moves when the other is
+        # resized.
+        validation = order[len(order) - sizes.validation :]
+        return _Parts(
+            order[sizes.test : sizes.test + sizes.train], validation, order[: sizes.test]
+        )
+    clusters = _clusters(dataset, config.identity)
+    source = generator(config.seed, "clusters")
+    validation, test = held_out_clusters(clusters, sizes.validation, sizes.test, source)
+    left = order[~torch.isin(order, torch.cat((validation, test)))]
+    train = left if config.train_size is None else left[: config.train_size]
+    if min(len(train), len(validation), len(test)) < 2:
+        raise InputError(
+            f"data.identity: found {config.identity}, at which the largest cluster of "
+            f"{dataset.name} has {int(torch.bincount(clusters).max())} of {len(dataset)} "
+            f"sequences, and {len(validation)} are left for validation, {len(test)} for test; "
+            f"allowed: a higher identity, or parts of other sizes"
+        )
+    for part, found, asked in (
+        ("validation", len(validation), sizes.validation),
+        ("test", len(test), sizes.test),
+    ):
+        if found < asked:
+            _log.warning(
+                "%s: %d instead of %d examples for %s: other clusters of identity %g are larger",
+                dataset.name,
+                found,
+                asked,
+                part,
+                config.identity,
+            )
+    return _Parts(train, validation, test)
+
+
+def _clusters(dataset: Dataset, identity: float) -> torch.Tensor:
+    """The cluster of each sequence, int64 `(n,)`."""
+    return _clustered(dataset.values.numpy().tobytes(), dataset.shape[0], identity)
+
+
+# Of some seconds, and a process that evaluates splits the same set twice.
+@lru_cache(maxsize=1)
+def _clustered(tokens: bytes, length: int, identity: float) -> torch.Tensor:
+    # Its imports are for those alone who have sequences.
+    from allocsearch.data.identity import identity_clusters
+
+    rows = np.frombuffer(tokens, dtype=np.uint8).reshape(-1, length)
+    return torch.from_numpy(identity_clusters(rows, identity))
 
 
 def _scale(train: Dataset) -> Standardiser | None:
@@ -152,7 +239,7 @@ def _scale(train: Dataset) -> Standardiser | None:
 def _scaled(dataset: Dataset, scale: Standardiser | None) -> Dataset:
     if scale is None:
         return dataset
-    return Dataset(dataset.name, scale(dataset.values), dataset.labels)
+    return replace(dataset, values=scale(dataset.values))
 
 
 def _sizes(config: DataSection, n: int, name: str) -> _Sizes:
@@ -202,53 +289,115 @@ def _ood_set(
     scale: Standardiser | None,
 ) -> Dataset:
     dataset = held_out if isinstance(entry, Shift) else _load(key, entry, config)
+    # Chosen before anything is done to them: resizing a large set takes memory.
     most = config.ood_size or _HELD_OUT_MOST
-    if len(dataset) > most:
-        # Chosen before anything is done to them: resizing a large set takes memory.
-        order = _permutation(config, f"ood {entry.title}", len(dataset))
-        dataset = dataset.take(order[:most].sort().values)
+    dataset = _drawn(config, f"ood {entry.title}", dataset, most)
+    if isinstance(entry, Source):
+        return _fitted(key, entry.title, dataset, held_out, scale)
+    source = generator(config.seed, "shift", entry.title)
     try:
-        if isinstance(entry, Shift):
-            source = generator(config.seed, "shift", entry.title)
-            values = SHIFT_FUNCTIONS[entry.shift](dataset.values, entry.strength, source)
-        else:
-            _check_kind(dataset, held_out)
-            fitted = fit(dataset.values, held_out.shape, entry.title)
-            values = fitted if scale is None else scale(fitted)
+        values = shifted(entry.shift, dataset.values, entry.strength, source, dataset.kind)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
-    return Dataset(entry.title, values, dataset.labels)
+    return replace(dataset, name=entry.title, values=values)
+
+
+def _probe_set(
+    config: DataSection, held_out: Dataset, scale: Standardiser | None
+) -> Dataset | None:
+    """The labelled set of `data.probe`, at most so many examples of it, drawn at random."""
+    if config.probe is None:
+        return None
+    dataset = _load("data.probe", config.probe, config)
+    if dataset.labels is None:
+        raise InputError(f"data.probe: {dataset.name} has no labels; allowed: a set with classes")
+    dataset = _drawn(config, "probe", dataset, _HELD_OUT_MOST)
+    return _fitted("data.probe", config.probe.title, dataset, held_out, scale)
+
+
+def _drawn(config: DataSection, purpose: str, dataset: Dataset, most: int) -> Dataset:
+    """At most so many examples, drawn at random, in the order that they had."""
+    if len(dataset) <= most:
+        return dataset
+    order = _permutation(config, purpose, len(dataset))
+    return dataset.take(order[:most].sort().values)
+
+
+def _fitted(
+    key: str, title: str, dataset: Dataset, held_out: Dataset, scale: Standardiser | None
+) -> Dataset:
+    """A set under its title, in the shape and on the scale of the ID examples."""
+    try:
+        _check_kind(dataset, held_out)
+        values = fit(dataset.values, held_out.shape, title)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+    return _scaled(replace(dataset, name=title, values=values), scale)
 
 
 def _check_kind(dataset: Dataset, held_out: Dataset) -> None:
-    """Refuse continuous values beside pixels: they have no common scale."""
-    if dataset.continuous != held_out.continuous:
-        kinds = {True: "continuous values", False: "pixels"}
+    """Refuse values of another kind than the ID data: they have no common scale."""
+    if dataset.kind != held_out.kind:
+        kinds = {"continuous": "continuous values"}
         raise InputError(
-            f"{dataset.name}: found {kinds[dataset.continuous]}; allowed: "
-            f"{kinds[held_out.continuous]}, which the ID data has"
+            f"{dataset.name}: found {kinds.get(dataset.kind, dataset.kind)}; allowed: "
+            f"{kinds.get(held_out.kind, held_out.kind)}, which the ID data has"
         )
 
 
 def _check_roles(config: DataSection) -> None:
-    """Refuse data that is in both OOD roles: allocations would be chosen on what tests them."""
+    """Refuse data in two roles: allocations would be chosen on what tests them, or trained on it.
+
+    What a probe tells of allocations is of no use for data that the models have been fitted to,
+    and ID data is not out of distribution; inverted it may be.
+    """
+    probe = config.probe
     for i, test in enumerate(config.ood_test):
-        for validation in config.ood_validation:
-            if not isinstance(test, Source) or not isinstance(validation, Source):
-                continue
-            same = (test.source, test.path, test.array) == (
-                validation.source,
-                validation.path,
-                validation.array,
-            )
-            parts = {test.split, validation.split}
-            apart = parts == {"train", "test"} or (
-                test.classes is not None
-                and validation.classes is not None
-                and set(test.classes).isdisjoint(validation.classes)
-            )
-            if same and not apart:
+        if not isinstance(test, Source):
+            continue
+        searched = [entry for entry in config.ood_validation if isinstance(entry, Source)]
+        roles = {"data.ood_validation": searched, "data.probe": [probe] if probe else []}
+        for role, entries in roles.items():
+            if any(_overlap(test, entry) for entry in entries):
                 raise InputError(
-                    f"data.ood_test.{i}: {test.title} is also in data.ood_validation; allowed: "
+                    f"data.ood_test.{i}: {test.title} is also in {role}; allowed: "
                     f"data that the search does not see (another set, `split` or `classes`)"
                 )
+    if probe is not None and _overlap(config.id, probe):
+        raise InputError(
+            f"data.probe: {probe.title} is also in data.id; allowed: another set, `split` or "
+            f"`classes`, or no data.probe, which takes the ID validation part"
+        )
+    for role in ("ood_validation", "ood_test"):
+        for i, entry in enumerate(getattr(config, role)):
+            if not isinstance(entry, Source) or entry.invert != config.id.invert:
+                continue
+            if _overlap(config.id, entry):
+                raise InputError(
+                    f"data.{role}.{i}: {entry.title} has examples of data.id; allowed: another "
+                    f"set, or other `classes`, stated for both"
+                )
+
+
+def _overlap(one: Source, other: Source) -> bool:
+    """Whether two entries may have an example in common."""
+    files = one.path == other.path or not _files(one).isdisjoint(_files(other))
+    same = (one.source, one.array) == (other.source, other.array) and files
+    apart = {one.split, other.split} == {"train", "test"} or (
+        one.classes is not None
+        and other.classes is not None
+        and one.labels == other.labels
+        and set(one.classes).isdisjoint(other.classes)
+    )
+    return same and not apart
+
+
+def _files(source: Source) -> set[Path]:
+    """The files of an entry, however they are written; one that is nowhere is refused later."""
+    found = set()
+    for path in source.path:
+        try:
+            found.add(find_path(path).resolve())
+        except InputError:
+            found.add(Path(path))
+    return found

@@ -18,6 +18,7 @@ from allocsearch.data.image_files import SUFFIXES, ImageFile, iterate_images, li
 from allocsearch.data.named_sets import NAMED_SETS
 from allocsearch.data.numpy_streams import NumpyStream, open_numpy
 from allocsearch.data.roots import find_path
+from allocsearch.data.sequences import iterate_sequences
 from allocsearch.data.sources import load_source
 
 Block = NDArray[np.generic] | Tensor | Sequence[NDArray[np.uint8]]
@@ -25,6 +26,7 @@ Block = NDArray[np.generic] | Tensor | Sequence[NDArray[np.uint8]]
 # The sources that have a name and need no path.
 _NAMES = tuple(name for name in SOURCES if name not in FILE_SOURCES)
 _IDX = re.compile(r"idx\d?-?ubyte|\.idx")
+_FASTA = re.compile(r"\.(fasta|fa|faa|fas)(\.gz)?$", re.IGNORECASE)
 _MEMBER = re.compile(r"(.+\.npz):(.+)")
 
 
@@ -37,24 +39,28 @@ class Stream:
         count: How many examples there are.
         files: Where the examples are files, their names, in order; None for a place in an array.
         blocks: From a number of examples to blocks of as many: arrays or tensors, `(n, *shape)`,
-            or for image files a list of images, `(H, W)` or `(3, H, W)`.
+            or for image files a list of images, `(H, W)` or `(3, H, W)`, and for FASTA files one
+            of sequences of tokens, `(length,)` each.
+        names: Of the records of a FASTA file, in order; None for all else.
     """
 
     title: str
     count: int
     files: Sequence[ImageFile] | None
     blocks: Callable[[int], Iterator[Block]]
+    names: Sequence[str] | None = None
 
 
 def open_stream(text: str, array: str | None = None, split: str | None = None) -> Stream:
     """The examples that a name or a path stands for.
 
-    NumPy and image files are read while the blocks are taken, so that no more than one block is
-    in memory; IDX files and named sets are held whole.
+    NumPy, FASTA and image files are read while the blocks are taken, so that no more than one
+    block is in memory; IDX files and named sets are held whole.
 
     Args:
-        text: A .npy or .npz file (`FILE.npz:ARRAY` for one of several arrays), an IDX file, an
-            image, a folder or .zip file of images, or the name of a set.
+        text: A .npy or .npz file (`FILE.npz:ARRAY` for one of several arrays), a FASTA file, plain
+            or gzipped, an IDX file, an image, a folder or .zip file of images, or the name of a
+            set.
         array: The array in a .npz file.
         split: `train` or `test`, the part of a named set; None takes all.
 
@@ -78,11 +84,14 @@ def open_stream(text: str, array: str | None = None, split: str | None = None) -
         return _numpy(path, array)
     if array is not None:
         raise InputError(f"--array: found {array!r} for {path}; allowed only for .npz")
+    if path.is_file() and _FASTA.search(path.name):
+        return _sequences(path)
     if path.is_file() and path.suffix.lower() not in (*SUFFIXES, ".zip"):
         if not _IDX.search(path.name):
             raise InputError(
-                f"{path}: found a file of an unknown kind; allowed: .npy, .npz, an IDX file, an "
-                f"image, a folder or .zip file of images, or one of {', '.join(_NAMES)}"
+                f"{path}: found a file of an unknown kind; allowed: .npy, .npz, FASTA (.fasta, "
+                f".fa, .faa, .fas, also .gz), an IDX file, an image, a folder or .zip file of "
+                f"images, or one of {', '.join(_NAMES)}"
             )
         return _held(str(path), read_idx(path))
     files = list_images([path])
@@ -110,6 +119,17 @@ def _numpy(path: Path, array: str | None) -> Stream:
     if isinstance(opened, NumpyStream):
         return Stream(opened.origin, opened.shape[0], None, opened.blocks)
     return _held(str(path), opened)
+
+
+def _sequences(path: Path) -> Stream:
+    """Read twice: what is wrong with a file is known before anything of it is scored."""
+    names = [name for name, _ in iterate_sequences(path)]
+
+    def blocks(size: int) -> Iterator[Block]:
+        tokens = (each for _, each in iterate_sequences(path))
+        return iter(lambda: list(islice(tokens, size)), [])
+
+    return Stream(str(path), len(names), None, blocks, names)
 
 
 def _held(title: str, values: NDArray[np.generic] | Tensor) -> Stream:

@@ -40,6 +40,22 @@ def test_continuous_values_have_a_fingerprint_of_their_own():
     assert dataset.fingerprint == expected
 
 
+def test_tokens_are_bytes_of_another_kind():
+    tokens = Dataset("a", VALUES, kind="tokens")
+    assert (tokens.kind, Dataset("a", VALUES).kind) == ("tokens", "pixels")
+    assert Dataset("a", VALUES.float()).kind == "continuous"
+    assert not tokens.continuous
+    assert tokens.fingerprint == hashlib.sha256(b"(4, 2, 3) tokens" + bytes(range(24))).hexdigest()
+    assert tokens.take(torch.tensor([1])).kind == "tokens"
+    with pytest.raises(ValueError, match="of kind 'tokens'"):
+        Dataset("a", VALUES.float(), kind="tokens")
+
+
+def test_names_of_classes_stay_with_the_examples():
+    dataset = Dataset("a", VALUES, torch.tensor([0, 1, 1, 0]), class_names=("RVP", "TPR_2"))
+    assert dataset.take(torch.tensor([1])).class_names == ("RVP", "TPR_2")
+
+
 def test_take_keeps_order_and_labels():
     dataset = Dataset("a", VALUES, torch.tensor([5, 6, 7, 8])).take(torch.tensor([2, 0]))
     assert dataset.name == "a"

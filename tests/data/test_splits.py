@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_wine
 
-from allocsearch.config import SHIFTS, DataSection, InputError
+from allocsearch.config import SHIFTS, DataSection, EvaluationSection, InputError
 from allocsearch.data import splits
 
 
@@ -197,6 +200,7 @@ def test_search_data_has_no_place_for_test_data():
         "validation",
         "ood_validation",
         "scale",
+        "probe_set",
     }
 
 
@@ -263,6 +267,106 @@ def test_other_parts_or_classes_of_a_set_may_have_the_other_role():
     search, final = splits.load_search_data(config), splits.load_test_data(config)
     assert set(search.ood_validation[0].labels.tolist()) == {1, 2}
     assert set(final.ood_test[0].labels.tolist()) == {3, 4}
+
+
+@pytest.mark.parametrize("role", ["ood_validation", "ood_test"])
+@pytest.mark.parametrize(
+    ("id_set", "ood_set"),
+    [
+        ({"source": "digits", "classes": [0, 1]}, {"source": "digits", "name": "all"}),
+        ({"source": "digits", "classes": [0, 1]}, {"source": "digits", "classes": [1, 2]}),
+        ("KMNIST", {"source": "KMNIST", "split": "test"}),
+        ("file", "same file"),
+    ],
+)
+def test_id_data_is_no_ood_set(id_set, ood_set, role, counted, monkeypatch):
+    if id_set == "file":
+        path = Path(counted)
+        monkeypatch.chdir(path.parent)
+        id_set = {"source": "numpy", "path": counted}
+        ood_set = {"source": "numpy", "path": f"./{path.name}", "name": "otherwise"}
+    config = DataSection.model_validate({"id": id_set, role: [ood_set]})
+    for load in (splits.load_search_data, splits.load_test_data):
+        with pytest.raises(InputError, match=rf"^data.{role}.0: .* has examples of data.id"):
+            load(config)
+
+
+def test_other_classes_and_inverted_id_data_are_ood_sets():
+    others = {"source": "digits", "classes": [2], "name": "others"}
+    inverted = {"source": "digits", "classes": [0, 1], "invert": True, "name": "inverted"}
+    data = DataSection.model_validate(
+        {"id": {"source": "digits", "classes": [0, 1]}, "ood_validation": [others, inverted]}
+    )
+    assert [each.name for each in splits.load_search_data(data).ood_validation] == [
+        "others",
+        "inverted",
+    ]
+
+
+def test_other_classes_of_a_probe_are_other_data():
+    data = splits.load_search_data(section())
+    swapped = data.validation.labels.flip(0)
+    other = replace(data, validation=replace(data.validation, labels=swapped))
+    plain, probed = EvaluationSection(), EvaluationSection(probe="all")
+    assert other.fingerprint_for(plain) == data.fingerprint_for(plain) == data.fingerprint
+    assert other.fingerprint_for(probed) != data.fingerprint_for(probed) != data.fingerprint
+
+
+def test_a_probe_set_is_labelled_and_as_large_as_asked(monkeypatch):
+    monkeypatch.setattr(splits, "_HELD_OUT_MOST", 100)
+    probe = {"source": "digits", "name": "others", "classes": [7, 8], "invert": True}
+    config = section(id={"source": "digits", "classes": [0, 1]}, probe=probe)
+    data = splits.load_search_data(config)
+    assert data.probed is data.probe_set
+    assert (data.probed.name, len(data.probed)) == ("others", 100)
+    assert set(data.probed.labels.tolist()) == {7, 8}
+    without = splits.load_search_data(section(id={"source": "digits", "classes": [0, 1]}))
+    assert without.probed is without.validation
+    assert without.validation.fingerprint == data.validation.fingerprint
+    assert without.fingerprint != data.fingerprint
+
+
+def test_a_probe_set_is_standardised_by_the_train_part():
+    data = splits.load_search_data(wine(probe={"source": "wine", "classes": [2]}, ood_test=[]))
+    ood = splits.load_search_data(
+        wine(ood_validation=[{"source": "wine", "classes": [2]}], ood_test=[])
+    )
+    assert torch.equal(data.probed.values, ood.ood_validation[0].values)
+
+
+@pytest.mark.parametrize(
+    ("probe", "test", "words"),
+    [
+        ("KMNIST", "KMNIST", r"^data.ood_test.0: KMNIST is also in data.probe; allowed"),
+        (
+            {"source": "KMNIST", "classes": [1, 2]},
+            {"source": "KMNIST", "classes": [2, 3]},
+            r"^data.ood_test.0: KMNIST is also in data.probe",
+        ),
+        ("FashionMNIST", "digits", r"^data.probe: FashionMNIST is also in data.id; allowed"),
+        (
+            {"source": "FashionMNIST", "split": "test"},
+            "digits",
+            r"^data.probe: FashionMNIST is also in data.id",
+        ),
+    ],
+)
+def test_a_probe_of_data_with_another_role_is_refused(probe, test, words):
+    config = section(id="FashionMNIST", probe=probe, ood_test=[test])
+    for load in (splits.load_search_data, splits.load_test_data):
+        with pytest.raises(InputError, match=words):
+            load(config)
+
+
+def test_a_probe_set_without_labels_or_of_another_shape_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((9, 7), np.uint8))
+    np.save(tmp_path / "labels.npy", np.zeros(9, np.int64))
+    vectors = {"source": "numpy", "path": str(tmp_path / "a.npy")}
+    with pytest.raises(InputError, match=r"^data\.probe: numpy has no labels; allowed: a set"):
+        splits.load_search_data(section(probe=vectors))
+    labelled = {**vectors, "labels": str(tmp_path / "labels.npy")}
+    with pytest.raises(InputError, match=r"^data\.probe: numpy: found examples of shape"):
+        splits.load_search_data(section(probe=labelled))
 
 
 def test_errors_begin_with_the_key(tmp_path):

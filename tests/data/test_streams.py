@@ -124,6 +124,21 @@ def test_named_sets():
     assert torch.equal(values, read_digits()[0])
 
 
+@pytest.mark.parametrize("ending", ["fasta", "fa.gz"])
+def test_records_of_a_fasta_file_have_their_own_length_and_name(tmp_path, ending):
+    pytest.importorskip("Bio")
+    content = b">one family=a\nACD\n>two\nY\n>three\nAX\nW\n"
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    stream = open_stream(str(path))
+    assert (stream.count, stream.names) == (3, ["one", "two", "three"])
+    blocks = list(stream.blocks(2))
+    assert [[row.tolist() for row in block] for block in blocks] == [
+        [[1, 2, 3], [20]],
+        [[1, 21, 19]],
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
@@ -133,7 +148,11 @@ def test_named_sets():
         ("digits", {"array": "x"}, "--array: .* allowed only for .npz"),
         ("x.npy", {"split": "test"}, "--split: .* allowed only for a named set"),
         ("x.npy", {"array": "a"}, "'a' needs .npz"),
-        ("x.txt", {}, "unknown kind; allowed: .npy, .npz, an IDX file"),
+        (
+            "x.txt",
+            {},
+            r"unknown kind; .* FASTA \(.fasta, .fa, .faa, .fas, also .gz\), an IDX file",
+        ),
         ("x.png", {"array": "a"}, "--array: .* allowed only for .npz"),
         ("empty", {}, "no images in it"),
     ],
