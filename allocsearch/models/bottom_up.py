@@ -51,6 +51,16 @@ class BottomUpHVAE(HVAE):
             posteriors.append(posterior)
         return tuple(posteriors)
 
+    def encoding(self, x: Tensor) -> Tensor:
+        """The path from x to the top; without skip connections it leads through the means."""
+        hidden = self.likelihood.encode(x)
+        for layer, stage in enumerate(self.encoder):
+            if layer > 0 and not self.skip:
+                below = Gaussian.from_parameters(self.posteriors[layer - 1](hidden))
+                hidden = below.masked(self._mask(layer - 1)).mean
+            hidden = stage(hidden)
+        return hidden.flatten(1)
+
     def _posterior(self, layer: int, hidden: Tensor, z: Tensor | None) -> tuple[Gaussian, Tensor]:
         """Posterior and hidden units of the layer at index `layer`, from those below it.
 

@@ -20,7 +20,7 @@ def granularity(shape: tuple[int, ...], section: ModelSection, layers: int) -> t
     Raises:
         InputError: If the blocks are not for such examples, or not for `layers`.
     """
-    if section.blocks != "conv":
+    if section.blocks == "dense":
         return (1,) * layers
     sizes = map_sizes(channels_and_grid(shape)[1], section, layers)
     kinds = each_layer(section.latents, layers, "latents")

@@ -145,6 +145,30 @@ class HVAE(nn.Module, ABC):
             One for each of `latents`.
         """
 
+    @abstractmethod
+    def encoding(self, x: Tensor) -> Tensor:
+        """The hidden units of the highest stage of the encoder, a deterministic function of x.
+
+        Where a stage reads the latent below, it reads the mean of that latent's posterior.
+
+        Args:
+            x: From the likelihood's `prepare`, `(batch, features)`.
+
+        Returns:
+            `(batch, units)`: vectors as they are, maps flat.
+        """
+
+    def encoder_path(self) -> tuple[str, ...]:
+        """The names of the parameters that `encoding` depends on, in the model's order."""
+        named = dict(self.named_parameters())
+        device = next(iter(named.values())).device
+        with torch.enable_grad():
+            encoded = self.encoding(torch.zeros(1, self.likelihood.features, device=device)).sum()
+            gradients = torch.autograd.grad(encoded, [*named.values()], allow_unused=True)
+        return tuple(
+            name for name, found in zip(named, gradients, strict=True) if found is not None
+        )
+
     def forward(self, x: Tensor, noise: Sequence[Tensor], *, analytic: bool = False) -> BoundTerms:
         """The terms of the ELBO for one draw of the latents: `infer`, then `bound_terms`.
 

@@ -65,6 +65,13 @@ class TopDownHVAE(HVAE):
         self._descend(latents[0], choose, lowest=len(estimates) - len(latents))
         return tuple(posteriors)
 
+    def encoding(self, x: Tensor) -> Tensor:
+        """The end of the deterministic pass upwards; see `HVAE.encoding`."""
+        hidden = self.likelihood.encode(x)
+        for stage in self.encoder:
+            hidden = stage(hidden)
+        return hidden.flatten(1)
+
     def _estimates(self, x: Tensor) -> list[Gaussian]:
         """What x alone says of every layer, bottom to top, each `(batch, d_l)`."""
         hidden = self.likelihood.encode(x)

@@ -72,29 +72,29 @@ def test_depth_0_sees_x_and_the_last_depth_does_not(kind: str) -> None:
     assert torch.equal(one[1], other[1])
 
 
-def test_layers_that_the_decoder_ignores_make_no_difference() -> None:
-    model = model_of("dense")
-    x, noise = inputs(model)
-    with torch.inference_mode():
+@pytest.mark.parametrize(
+    ("part", "layer", "same"),
+    [
         # The prior of layer 1 is a standard normal whatever is above it.
-        for parameter in model.priors[0].parameters():
-            parameter.zero_()
-        found = decode_depths(model, x, noise, range(4))
-    assert torch.equal(found[1], found[2])
-    assert torch.equal(found[2], found[3])
-    assert not torch.allclose(found[0], found[1])
-
-
-def test_a_collapsed_layer_makes_no_difference() -> None:
+        ("priors", 0, {(1, 2), (2, 3)}),
+        # The posterior of the top layer is its prior.
+        ("posteriors", 2, {(2, 3)}),
+    ],
+    ids=["ignored by the decoder", "collapsed"],
+)
+def test_layers_without_information_make_no_difference(
+    part: str, layer: int, same: set[tuple[int, int]]
+) -> None:
     model = model_of("dense")
     x, noise = inputs(model)
     with torch.inference_mode():
-        # The posterior of the top layer is its prior.
-        for parameter in model.posteriors[2].parameters():
+        for parameter in getattr(model, part)[layer].parameters():
             parameter.zero_()
         found = decode_depths(model, x, noise, range(4))
-    assert torch.equal(found[2], found[3])
-    assert not torch.allclose(found[1], found[2])
+    assert all(torch.equal(found[i], found[j]) for i, j in same)
+    # The next depth below does make one.
+    first = min(same)[0]
+    assert not torch.allclose(found[first - 1], found[first])
 
 
 def test_masked_dims_make_no_difference() -> None:

@@ -28,6 +28,7 @@ def build_blocks(widths: Sequence[int], likelihood: Likelihood, section: ModelSe
 BLOCKS: Mapping[str, Callable[[Sequence[int], Likelihood, ModelSection], Blocks]] = {
     "dense": DenseBlocks,
     "conv": ConvBlocks,
+    "conv1d": ConvBlocks,
 }
 
 __all__ = ["Blocks", "build_blocks"]

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from allocsearch.config import InputError, ModelSection
 from allocsearch.models.blocks.activations import ACTIVATIONS
 from allocsearch.models.blocks.blocks import Blocks
-from allocsearch.models.blocks.maps import each_layer, image_size, map_sizes
+from allocsearch.models.blocks.embedding import token_embedding
+from allocsearch.models.blocks.maps import Size, along_axes, each_layer, map_size, map_sizes
 from allocsearch.models.blocks.parts import Part
 from allocsearch.models.blocks.residual import ResidualBlock
 from allocsearch.models.blocks.spatial import (
@@ -25,14 +26,14 @@ from allocsearch.models.blocks.upsampling import SubpixelConvolution
 from allocsearch.models.likelihoods import Likelihood
 
 
-class ImageToMaps(nn.Module):
-    """Flat images as maps with channels last.
+class FlatToMaps(nn.Module):
+    """Flat examples as maps with channels last.
 
     Args:
         size: Height and width.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size
 
@@ -86,7 +87,8 @@ class ConvBlocks(Blocks):
     The map of layer l is that of layer l - 1 over its stride. Hidden units of the encoder are
     maps of their layer, those of the decoder of the layer below (of layer 1 for the lowest),
     `(..., batch, H, W, channels)`. A spatial latent has channels on the map of its layer and lies
-    flat as `(c, H, W)`; a dense one has no place on it.
+    flat as `(c, H, W)`; a dense one has no place on it. A sequence of T is a map of height 1, on
+    which kernels and strides go along the width alone.
 
     Args:
         widths: Dims of the latents that tensors have room for, bottom to top.
@@ -94,8 +96,8 @@ class ConvBlocks(Blocks):
         section: Channels, kernels, strides, kinds of latents, depth and activation.
 
     Raises:
-        InputError: If x is no image, the section is for another number of layers, or a spatial
-            latent does not fill whole channels.
+        InputError: If x is no image (for `conv1d` no sequence), the section is for another number
+            of layers, or a spatial latent does not fill whole channels.
 
     Reference: Havtorn et al. (2021), appendix on architectures (the kinds of latents).
     """
@@ -107,7 +109,8 @@ class ConvBlocks(Blocks):
         self._channels, self._depth = section.channels, section.depth
         self._activation = ACTIVATIONS[section.activation]
         self._likelihood = likelihood
-        self._image = image_size(likelihood.grid)
+        self._section = section
+        self._whole = map_size(likelihood.grid, section)
         self._sizes = map_sizes(likelihood.grid, section, layers)
         self._kernels = each_layer(section.kernels, layers, "kernels")
         self._strides = each_layer(section.strides, layers, "strides")
@@ -125,12 +128,18 @@ class ConvBlocks(Blocks):
     def encoder(self, layer: int, *, reads_latent: bool) -> nn.Module:
         """From maps below, z below or flat x to maps `(..., batch, H_l, W_l, channels)`."""
         if layer == 0:
-            first, inputs = ImageToMaps(self._image), self._likelihood.inputs
-            return nn.Sequential(first, self._stage(layer, inputs, self._strides[layer]))
+            return self._first()
         stage = self._stage(layer, self._channels, self._strides[layer])
         if not reads_latent:
             return stage
         return nn.Sequential(self._embedding(layer - 1, layer - 1), stage)
+
+    def _first(self) -> nn.Module:
+        embedding = token_embedding(self._likelihood, self._section)
+        inputs = self._likelihood.inputs if embedding is None else embedding.inputs
+        stage = self._stage(0, inputs, self._strides[0])
+        before = [] if embedding is None else [embedding]
+        return nn.Sequential(*before, FlatToMaps(self._whole), stage)
 
     def posterior(self, layer: int, *, joins_latent: bool) -> nn.Module:
         """From maps of the layer and z below to `(..., batch, 2 d_l)`."""
@@ -155,7 +164,7 @@ class ConvBlocks(Blocks):
 
     def output(self) -> nn.Module:
         """From maps of layer 1 to parameters of the likelihood."""
-        return Output(self._upsampling(0, self._likelihood.outputs, self._image))
+        return Output(self._upsampling(0, self._likelihood.outputs, self._whole))
 
     def _latent(self, layer: int) -> Part:
         """The channels of a spatial latent, the dims of a dense one."""
@@ -170,8 +179,8 @@ class ConvBlocks(Blocks):
         return nn.Sequential(first, *more)
 
     def _block(self, layer: int, inputs: int, stride: int) -> nn.Module:
-        kernel = self._kernels[layer]
-        return ResidualBlock(inputs, self._channels, kernel, stride, self._activation)
+        sizes = along_axes(self._kernels[layer], self._section), along_axes(stride, self._section)
+        return ResidualBlock(inputs, self._channels, *sizes, self._activation)
 
     def _embedding(self, layer: int, on: int) -> nn.Module:
         """From z of a layer to maps of the layer `on`, its own where it is spatial."""
@@ -189,5 +198,6 @@ class ConvBlocks(Blocks):
         units = self._channels * prod(self._sizes[layer])
         return DenseHead(units, self._latent(layer), below)
 
-    def _upsampling(self, layer: int, channels: int, size: tuple[int, int]) -> nn.Module:
-        return SubpixelConvolution(self._channels, channels, self._strides[layer], size)
+    def _upsampling(self, layer: int, channels: int, size: Size) -> nn.Module:
+        factor = along_axes(self._strides[layer], self._section)
+        return SubpixelConvolution(self._channels, channels, factor, size)

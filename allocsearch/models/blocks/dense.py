@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from allocsearch.config import ModelSection
 from allocsearch.models.blocks.activations import ACTIVATIONS
 from allocsearch.models.blocks.blocks import Blocks
+from allocsearch.models.blocks.embedding import token_embedding
 from allocsearch.models.blocks.parts import Part
 from allocsearch.models.likelihoods import Likelihood
 
@@ -66,18 +67,23 @@ class DenseBlocks(Blocks):
     def __init__(
         self, widths: Sequence[int], likelihood: Likelihood, section: ModelSection
     ) -> None:
-        self._section = section
+        self._section, self._likelihood = section, likelihood
         self._hidden = Part(section.hidden)
         self._latents = [Part(width, layer) for layer, width in enumerate(widths)]
-        positions = prod(likelihood.grid)
-        self._input = Part(likelihood.inputs * positions)
-        self._output = Part(likelihood.outputs * positions)
+        self._positions = prod(likelihood.grid)
+        self._output = Part(likelihood.outputs * self._positions)
 
     def encoder(self, layer: int, *, reads_latent: bool) -> nn.Module:
         """From the units `(..., batch, hidden)` below, or z `(..., batch, d)`, to such units."""
         if layer == 0:
-            return self._stage(self._input)
+            return self._first()
         return self._stage(self._latents[layer - 1] if reads_latent else self._hidden)
+
+    def _first(self) -> nn.Module:
+        embedding = token_embedding(self._likelihood, self._section)
+        if embedding is None:
+            return self._stage(Part(self._likelihood.inputs * self._positions))
+        return nn.Sequential(embedding, self._stage(Part(embedding.inputs * self._positions)))
 
     def posterior(self, layer: int, *, joins_latent: bool) -> nn.Module:
         """From units `(..., batch, hidden)` and z below to `(..., batch, 2 d_l)`."""

@@ -28,33 +28,39 @@ def each_layer(values: Sequence[_Value], layers: int, key: str) -> tuple[_Value,
     return tuple(values) * layers if len(values) == 1 else tuple(values)
 
 
-def image_size(grid: Sequence[int]) -> Size:
-    """Height and width of a grid of positions.
+def map_size(grid: Sequence[int], section: ModelSection) -> Size:
+    """Height and width of a grid of positions; a sequence of T is a map of height 1.
 
     Raises:
-        InputError: If it has other than two axes.
+        InputError: If the grid is not that of an image for `conv`, or of a sequence for `conv1d`.
     """
-    if len(grid) != 2:
+    if len(grid) != (1 if section.blocks == "conv1d" else 2):
         raise InputError(
-            f"model.blocks: found 'conv' for examples of shape {tuple(grid)}; "
-            "allowed: 'conv' for images, (H, W) or (C, H, W), and 'dense' for all"
+            f"model.blocks: found {section.blocks!r} for examples of shape {tuple(grid)}; "
+            "allowed: 'conv' for images, (H, W) or (C, H, W), 'conv1d' for sequences, (T,), and "
+            "'dense' for all"
         )
-    return grid[0], grid[1]
+    return (1, grid[0]) if len(grid) == 1 else (grid[0], grid[1])
+
+
+def along_axes(steps: int, section: ModelSection) -> Size:
+    """A kernel size or a stride along height and width: 1 along that of a sequence."""
+    return (1 if section.blocks == "conv1d" else steps), steps
 
 
 def map_sizes(grid: Sequence[int], section: ModelSection, layers: int) -> tuple[Size, ...]:
     """Height and width of each layer's map, bottom to top: ceil(size below / stride).
 
     Args:
-        grid: The positions of x, `(H, W)`.
+        grid: The positions of x, `(H, W)`, or `(T,)` for `conv1d`.
         section: The model.
         layers: L.
 
     Raises:
-        InputError: If the grid is not that of an image, or the strides are not for `layers`.
+        InputError: If the grid is not one for these blocks, or the strides are not for `layers`.
     """
-    sizes = [image_size(grid)]
+    sizes = [map_size(grid, section)]
     for stride in each_layer(section.strides, layers, "strides"):
-        height, width = sizes[-1]
-        sizes.append((-(-height // stride), -(-width // stride)))
+        (height, width), (down, right) = sizes[-1], along_axes(stride, section)
+        sizes.append((-(-height // down), -(-width // right)))
     return tuple(sizes[1:])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from allocsearch.models.blocks.maps import Size
+
 
 class ResidualBlock(nn.Module):
     """Convolution, activation, pointwise convolution, and a shortcut; no normalisation.
@@ -15,8 +17,8 @@ class ResidualBlock(nn.Module):
     Args:
         inputs: Channels in.
         channels: Channels out.
-        kernel: Size of the first convolution, odd.
-        stride: Of the first convolution; a size becomes ceil(size / stride).
+        kernel: Height and width of the first convolution, odd.
+        stride: Of the first convolution, down and right; a size becomes ceil(size / stride).
         activation: Between the convolutions.
 
     Reference: Lim et al. (2017), "Enhanced deep residual networks for single image
@@ -27,11 +29,12 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, channels: int, kernel: int, stride: int, activation: type[nn.Module]
+        self, inputs: int, channels: int, kernel: Size, stride: Size, activation: type[nn.Module]
     ) -> None:
         super().__init__()
         self.shortcut, self.stride = inputs == channels, stride
-        self.convolution = nn.Conv2d(inputs, channels, kernel, stride, kernel // 2)
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        self.convolution = nn.Conv2d(inputs, channels, kernel, stride, padding)
         self.activation = activation()
         # What the next layer sees of it has a bias of its own.
         self.pointwise = nn.Linear(channels, channels, bias=False)
@@ -42,7 +45,8 @@ class ResidualBlock(nn.Module):
         planes = self.convolution(maps.flatten(0, -4).movedim(-1, -3))
         hidden = self.activation(planes.movedim(-3, -1))
         if self.shortcut:
-            passed = maps[..., :: self.stride, :: self.stride, :].flatten(0, -2)
+            down, right = self.stride
+            passed = maps[..., ::down, ::right, :].flatten(0, -2)
             # One pass over the maps for product and sum.
             branch = torch.addmm(passed, hidden.flatten(0, -2), self.pointwise.weight.t())
         else:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from allocsearch.models.blocks.dense import PartedLinear
+from allocsearch.models.blocks.maps import Size
 from allocsearch.models.blocks.parts import Part
 
 
-def maps_from_flat(flat: Tensor, size: tuple[int, int]) -> Tensor:
+def maps_from_flat(flat: Tensor, size: Size) -> Tensor:
     """Maps `(..., batch, H, W, channels)`.
 
     Args:
@@ -42,7 +43,7 @@ class SpatialEmbedding(nn.Module):
         size: Height and width of its map.
     """
 
-    def __init__(self, latent: Part, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, latent: Part, channels: int, size: Size) -> None:
         super().__init__()
         self.size = size
         self.pointwise = PartedLinear([latent], [Part(channels)])
@@ -62,7 +63,7 @@ class DenseEmbedding(nn.Module):
         size: Height and width out.
     """
 
-    def __init__(self, latent: Part, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, latent: Part, channels: int, size: Size) -> None:
         super().__init__()
         self.size = size
         self.linear = PartedLinear([latent], [Part(channels * size[0] * size[1])])

@@ -14,7 +14,7 @@ from allocsearch.models.likelihoods.logistic_mixture import LogisticMixture
 LIKELIHOODS: Mapping[str, Callable[[tuple[int, ...], ModelSection], Likelihood]] = {
     "bernoulli": lambda shape, section: Bernoulli(shape),
     "categorical": lambda shape, section: Categorical(
-        shape, section.levels, one_hot=section.one_hot
+        shape, section.levels, one_hot=section.one_hot, pad=section.pad
     ),
     "logistic_mixture": lambda shape, section: LogisticMixture(shape, section.mixtures),
     "gaussian": lambda shape, section: Gaussian(shape),

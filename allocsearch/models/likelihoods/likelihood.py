@@ -59,6 +59,17 @@ class Likelihood(Protocol):
             Nats, `(..., batch)`.
         """
 
+    def modelled(self, x: Tensor) -> Tensor:
+        """How many features of each x log p(x | z) is of: all but what only fills up.
+
+        Args:
+            x: From `prepare`, `(batch, features)`.
+
+        Returns:
+            int64, `(batch,)`.
+        """
+        return torch.full((len(x),), self.features)
+
     def mean(self, parameters: Tensor) -> Tensor:
         """The mean of p(x | z), as a picture of it shows it.
 
