@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from allocsearch.data.dataset import HELD_OUT
 from allocsearch.data.splits import SearchData
 from allocsearch.metrics.brackets import information_brackets
 from allocsearch.metrics.evidence import Evidence, collect_evidence
@@ -15,8 +16,8 @@ from allocsearch.metrics.finite import check_finite
 from allocsearch.metrics.information import active_units
 from allocsearch.metrics.invariants import broken_invariants
 from allocsearch.metrics.layers import draw_layers
+from allocsearch.metrics.probe import probe_model
 from allocsearch.metrics.recorded import (
-    HELD_OUT,
     bound_metrics,
     detection_metrics,
     information_metrics,
@@ -39,6 +40,7 @@ class Settings:
         batch_size: Examples in one pass.
         seed: Seed of binarisation and latents.
         regret_steps: As `Passes`.
+        probe: The layer whose posterior means are probed, or `all`; None for no probe.
     """
 
     score: str
@@ -47,6 +49,7 @@ class Settings:
     batch_size: int
     seed: int
     regret_steps: int = 0
+    probe: int | str | None = None
 
     @property
     def passes(self) -> Passes:
@@ -90,7 +93,7 @@ def measure(
     held_out = collect_evidence(
         model, data.validation.values, how.samples, how.batch_size, how.seed, on_batch
     )
-    metrics = bound_metrics(held_out, model.likelihood.features)
+    metrics = bound_metrics(held_out, _modelled(model, data.validation.values))
     # A model that diverged at its last step is found before anything is fitted to it.
     check_finite(metrics)
     scorer = Scorer.fit(model, data.train.values, how, on_batch)
@@ -124,8 +127,17 @@ def measure(
     if data.ood_validation:
         found, score = detection_metrics(scores, settings.score)
         metrics |= found
+    if settings.probe is not None:
+        probing = (settings.probe, settings.batch_size, settings.seed)
+        metrics |= probe_model(model, data.probed, *probing, on_batch).metrics
     check_finite(metrics)
     return Measurement(metrics, score, broken, scores)
+
+
+def _modelled(model: HVAE, values: Tensor) -> float:
+    """Features of an example that are no pads, mean over the examples `(n, *shape)`."""
+    x = model.likelihood.prepare(values, torch.Generator())
+    return float(model.likelihood.modelled(x).double().mean())
 
 
 def _explained_shares(

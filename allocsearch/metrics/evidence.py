@@ -149,12 +149,12 @@ def collect_evidence(
         batch_size: Examples in one pass.
         seed: Seed of binarisation and latents.
         on_batch: Called before every pass; what it raises ends the work.
-        compressed: Whether to measure the complexity, where the values are bytes.
+        compressed: Whether to measure the complexity, where the values are grey levels or colours.
     """
     generator = torch.Generator().manual_seed(seed)
     batches = torch.split(values, batch_size)
     lengths: Sequence[Tensor | None] = [None] * len(batches)
-    if compressed and values.dtype == torch.uint8:
+    if compressed and model.section.compressible:
         lengths = torch.split(known_complexity(values), batch_size)
     parts: list[Evidence] = []
     for batch, length in zip(batches, lengths, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from allocsearch.data.dataset import HELD_OUT
 from allocsearch.metrics.evidence import Evidence
 from allocsearch.metrics.finite import check_finite
 from allocsearch.metrics.foreign_model import (
@@ -17,7 +18,6 @@ from allocsearch.metrics.foreign_model import (
 )
 from allocsearch.metrics.information import active_units, information_bracket
 from allocsearch.metrics.recorded import (
-    HELD_OUT,
     bound_metrics,
     detection_metrics,
     information_metrics,

@@ -9,14 +9,12 @@ from statistics import fmean
 
 from torch import Tensor
 
+from allocsearch.data.dataset import HELD_OUT
 from allocsearch.metrics.auroc import auroc, best_score
 from allocsearch.metrics.detection import detection
 from allocsearch.metrics.evidence import Evidence
 from allocsearch.metrics.information import InformationBracket, attenuation, retention
 from allocsearch.metrics.intervals import auroc_interval
-
-# Under this name the scores of the ID examples stand beside those of the OOD sets.
-HELD_OUT = "validation"
 
 
 def detection_metrics(
@@ -68,11 +66,15 @@ def _score_metrics(held_out: Tensor, ood: Mapping[str, Tensor]) -> dict[str, flo
     return metrics
 
 
-def bound_metrics(evidence: Evidence, features: int) -> dict[str, float]:
+def bound_metrics(evidence: Evidence, features: float) -> dict[str, float]:
     """ELBO, distortion and rates of the ID validation data.
 
     `bits_per_dim` is the negative ELBO in bits for each of the features: of discrete data a code
     length, 0 or more; of continuous data that of a density, in units of the standardised data.
+
+    Args:
+        evidence: Of the ID validation data.
+        features: Those of an example that are modelled, their mean over the examples.
     """
     elbo = float(evidence.bound(0).mean())
     rates = evidence.kl.mean(0).tolist()

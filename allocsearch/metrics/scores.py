@@ -59,11 +59,12 @@ def cheap_scores(layers: int, *, compressed: bool) -> dict[str, Score]:
       idea of the adaptive likelihood ratio (Li et al. 2022), with other weights than theirs.
     - `typicality`, |ELBO - mean ELBO of ID training examples| (Nalisnick et al. 2019).
     - `complexity_png`, `complexity_zlib`: negative ELBO less the length that the compressor
-      needs (Serra et al. 2020, equation 2), where the examples are bytes.
+      needs (Serra et al. 2020, equation 2), where the examples are grey levels or colours: ids of
+      tokens are no scale that an image format knows, and pads would count.
 
     Args:
         layers: L.
-        compressed: Whether the examples are bytes.
+        compressed: Whether the examples are grey levels or colours.
     """
     skipped, every = range(1, layers), tuple(range(layers))
     scores = {"negative_elbo": Score(lambda e, _: -e.bound(0))}
