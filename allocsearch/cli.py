@@ -189,8 +189,6 @@ def _interruptible(
 
 def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[[], None]) -> None:
     from allocsearch.report.front import study_front
-    from allocsearch.report.page import write_page
-    from allocsearch.report.tables import write_tables
     from allocsearch.report.terminal.live import PlainProgress, live_view
     from allocsearch.report.terminal.summary import summary
     from allocsearch.search.run import run_study
@@ -214,6 +212,11 @@ def _run(config: StudyConfig, folder: Path, executor: Executor, check: Callable[
                 _show(console, line)
 
         record = run_study(config, folder, executor, tell)
+    # What draws would keep the first trial waiting.
+    from allocsearch.report.page import write_page
+    from allocsearch.report.tables import write_tables
+
+    check()
     front = study_front(record)
     write_tables(record, front)
     page = write_page(record, front)
@@ -332,10 +335,10 @@ def report(
 
     Example: `allocsearch report runs/quickstart`
     """
+    from allocsearch.report.content import content_of
     from allocsearch.report.front import study_front
     from allocsearch.report.page import write_page
     from allocsearch.report.panels.figure_files import check_browser, write_figures
-    from allocsearch.report.panels.trial_panels import panels
     from allocsearch.report.tables import write_tables
     from allocsearch.search.records import read_run
 
@@ -345,14 +348,16 @@ def report(
         if figures:
             check_browser()
         record = _watched(run_folder, every or 10.0)
-        front = study_front(record)
+        content = content_of(record, study_front(record)) if figures else None
     else:
         record = read_run(run_folder)
         front = study_front(record)
-        for path in (write_page(record, front), *write_tables(record, front)):
+        content = content_of(record, front)
+        page = write_page(record, front, content=content)
+        for path in (page, *write_tables(record, front)):
             print(path)
-    if figures:
-        for path in write_figures(panels(record, front)[0], record.folder, figures):
+    if figures and content:
+        for path in write_figures(content.figures, record.folder, figures):
             print(path)
 
 
@@ -445,7 +450,10 @@ def export(
         ),
     ] = False,
     listing: Annotated[
-        bool, typer.Option("--list", help="Show what can be picked, and export nothing.")
+        bool,
+        typer.Option(
+            "--list", help="Show what can be picked, narrowed by --where; export nothing."
+        ),
     ] = False,
 ) -> None:
     """Export allocations as files; `allocsearch train` accepts toml, yaml, json and hydra.
@@ -469,6 +477,10 @@ def export(
     from allocsearch.report.exports.pick import picks
     from allocsearch.search.records import read_run
 
+    if listing:
+        given = {"--pick": choices, "--format": file_format, "--out": out, "--files": files}
+        for name in (name for name, value in given.items() if value):
+            raise InputError(f"{name}: not allowed with --list, which exports nothing")
     record = read_run(run_folder)
     if listing:
         listed = export_list(record, constraints or ())
@@ -597,6 +609,10 @@ def train(
                 f"training {exported.allocation}: epoch {epoch.epoch} of {epoch.epochs}, "
                 f"ELBO {epoch.elbo:.1f} nats"
             ),
+            lambda epoch: state.update(
+                f"pretraining {exported.allocation}: epoch {epoch.pretrain_epoch} of "
+                f"{epoch.pretrain_epochs}, NT-Xent {epoch.contrastive_loss:.3f} nats"
+            ),
         )
     for line in repetition_lines(exported, outcome.measurement.metrics, outcome.provenance):
         print(line)
@@ -646,7 +662,8 @@ def score(
         str,
         typer.Option(
             metavar="X",
-            help=".npy, .npz, IDX or image file, folder or .zip file of images, or name of a set.",
+            help=".npy, .npz, FASTA, IDX or image file, folder or .zip file of images, or name of "
+            "a set.",
         ),
     ],
     out: Annotated[

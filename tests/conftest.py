@@ -11,16 +11,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli_w
 from filelock import FileLock
 from hypothesis import settings
 
+if TYPE_CHECKING:
+    import optuna
+
 # How long an example takes is no matter of tests.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# The commands that tests start would compile the whole package anew, each of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 COMMAND = Path(sys.executable).with_name("allocsearch")
 PATIENCE = 240.0
@@ -160,7 +166,10 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 @pytest.fixture(scope="session")
 def write_study() -> Callable[..., Path]:
-    """Write a study of the digits whose trials take a second; sections can be changed."""
+    """Write a study whose trials take a second; sections can be changed.
+
+    It is of the digits, or where a `trainer` is given, without data.
+    """
     tiny = {
         "study": {"name": "tiny", "trials": 3, "seed": 1},
         "search_space": {"kind": "simplex", "budget": 12, "layers": 2},
@@ -178,10 +187,35 @@ def write_study() -> Callable[..., Path]:
 
     def write(path: Path, **sections: Mapping[str, Any]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(tomli_w.dumps(_merged(tiny, sections)))
+        base = tiny
+        if sections.get("trainer", {}).get("kind", "hvae") != "hvae":
+            # What trains by itself needs no data of ours, and no libraries to read them.
+            base = {name: tiny[name] for name in ("study", "search_space", "training")}
+        path.write_text(tomli_w.dumps(_merged(base, sections)))
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def end_trial() -> Callable[[optuna.Study, int, tuple[int, ...]], None]:
+    """Add a complete trial of some dims to a study of `max:bottom` and `max:top`."""
+    from allocsearch.search.records import ALLOCATION, METRICS, REPLICATE, SEED, SLOT
+
+    def end(study: optuna.Study, number: int, dims: tuple[int, ...]) -> None:
+        values = {"bottom": float(dims[0]), "top": float(dims[-1])}
+        trial = study.ask()
+        # Without any, Optuna's dashboard has nothing to find the importance of.
+        trial.suggest_float("x", 0, 1)
+        settled = {
+            **{ALLOCATION: "-".join(map(str, dims)), METRICS: values},
+            **{SLOT: number, SEED: number, REPLICATE: 0},
+        }
+        for key, value in settled.items():
+            trial.set_user_attr(key, value)
+        study.tell(trial, [*values.values()])
+
+    return end
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def feature_maps(
     Raises:
         InputError: If the data of a model with spatial latents is missing or broken.
     """
-    if data is None or model.blocks != "conv" or "spatial" not in model.latents:
+    if data is None or model.blocks == "dense" or "spatial" not in model.latents:
         return tuple(dims)
     # Imported where they are used: torch takes long, and dense latents need none of it.
     from allocsearch.data.splits import load_search_data

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from allocsearch.config import InputError
+from allocsearch.config import InputError, first_problem
 
 METRICS_NAME = "metrics.json"
 
@@ -45,7 +45,5 @@ def read_history(path: Path) -> dict[int, float]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: {where}{': ' if where else ''}{first['msg']}") from None
+        raise InputError(f"{path}: {first_problem(error)}") from None
     return {each.epoch: each.elbo for each in sorted(kept.history, key=lambda e: e.epoch)}

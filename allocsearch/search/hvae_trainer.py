@@ -8,6 +8,7 @@ from pathlib import Path
 from allocsearch.config import StudyConfig
 from allocsearch.data.splits import load_search_data
 from allocsearch.search.checkpoint_file import EVERY, CheckpointFile, identity
+from allocsearch.search.compatibility import check_pretraining, check_probe
 from allocsearch.search.depth_sheet import depth_sheet
 from allocsearch.search.depths import DEPTHS_NAME
 from allocsearch.search.objective import (
@@ -37,8 +38,10 @@ class HVAETrainer:
         self._config = config
         self._every = checkpoint_every
         self._data = load_search_data(config.own_data)
+        check_pretraining(self._data, config.model, config.training)
+        check_probe(self._data, config.evaluation)
         self.together = population_size(config, self._data)
-        self.fingerprint = self._data.fingerprint
+        self.fingerprint = self._data.fingerprint_for(config.evaluation)
 
     def run(self, tasks: Sequence[Task], hooks: Hooks) -> Iterator[tuple[int, Result | Exception]]:
         """Train, measure and keep what `evaluation.keep` says; see `Trainer`."""
@@ -67,6 +70,7 @@ class HVAETrainer:
             hooks.check,
             rungs,
             lambda place, rung, metrics: hooks.rung(indices[place], rung, metrics),
+            lambda place, epoch: hooks.progress(indices[place], vars(epoch)),
         ):
             index = indices[place]
             if isinstance(outcome, Outcome):
@@ -102,7 +106,7 @@ class HVAETrainer:
         """What ends a task at a rung of its own schedule: the rung itself, or a training's error.
 
         Each rung is a training from the same initial weights, whose KL warm-up and free nats
-        follow its own length.
+        follow its own length; so does a pretraining.
         """
         config = self._config
         for epochs, rung in rung_epochs(hooks.rungs, config.training.epochs).items():
@@ -110,10 +114,11 @@ class HVAETrainer:
                 [Candidate(task.allocation, task.seed)],
                 self._data,
                 config.model,
-                config.training.model_copy(update={"epochs": epochs}),
+                config.training.shortened(epochs),
                 config.evaluation,
                 lambda _, epoch: hooks.progress(index, vars(epoch)),
                 hooks.check,
+                on_pretrain=lambda _, epoch: hooks.progress(index, vars(epoch)),
             )
             if not isinstance(outcome, Outcome):
                 return outcome

@@ -26,10 +26,14 @@ from allocsearch.search.score_files import SCORES_NAME, write_scores
 from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import PrunedError
 from allocsearch.training.device import device_of
-from allocsearch.training.loop import DivergedError, Epoch, train
+from allocsearch.training.divergence import DivergedError
+from allocsearch.training.loop import Epoch, train
 from allocsearch.training.population import train_population
+from allocsearch.training.pretraining import PretrainingEpoch
 
 _PACKAGES = ("allocsearch", "torch", "numpy", "optuna", "scikit-learn")
+# Its loss decides about the weights.
+_PRETRAINING = "pytorch-metric-learning"
 # Errors of a measurement that are the candidate's own.
 _OWN_ERRORS: tuple[type[RuntimeError], ...] = (
     NotFiniteError,
@@ -84,6 +88,7 @@ def train_and_measure(
     on_step: Callable[[], None] = lambda: None,
     rungs: Sequence[float] = (),
     at_rung: Callable[[int, float, Mapping[str, float]], None] = lambda index, rung, metrics: None,
+    on_pretrain: Callable[[int, PretrainingEpoch], None] = lambda index, epoch: None,
 ) -> Iterator[tuple[int, Outcome | RuntimeError | PrunedError]]:
     """Train and measure candidates; those of equally many layers are trained together.
 
@@ -103,6 +108,7 @@ def train_and_measure(
             trained alone is measured, too; the training does not change by it.
         at_rung: Called with the index of the candidate, the rung and the metrics there; it may
             raise PrunedError.
+        on_pretrain: Called after every epoch of a pretraining, with the index of the candidate.
 
     Yields:
         The index of each candidate as soon as it is measured, in no particular order, with its
@@ -128,7 +134,8 @@ def train_and_measure(
             for hvae, c in zip(models, chosen, strict=True)
         ]
         report = partial(_report, group, models, measured, ends, on_epoch, at_rung)
-        trained = _train(models, data, training, chosen, report, on_step)
+        told = partial(_of_group, group, on_pretrain)
+        trained = _train(models, data, training, chosen, report, on_step, told)
         for place, (index, candidate) in enumerate(zip(group, chosen, strict=True)):
             history = trained[place]
             if isinstance(history, Exception):
@@ -140,7 +147,17 @@ def train_and_measure(
                 yield index, error
             else:
                 own = (candidate.allocation, candidate.seed, models[place], history)
-                yield index, Outcome(*own, found, provenance(data, training))
+                yield index, Outcome(*own, found, provenance(data, training, evaluation))
+
+
+def _of_group(
+    group: Sequence[int],
+    on_pretrain: Callable[[int, PretrainingEpoch], None],
+    place: int,
+    epoch: PretrainingEpoch,
+) -> None:
+    """Report an epoch of the pretraining of the model at a place of its group."""
+    on_pretrain(group[place], epoch)
 
 
 def rung_epochs(rungs: Sequence[float], epochs: int) -> dict[int, float]:
@@ -188,19 +205,21 @@ def _train(
     candidates: Sequence[Candidate],
     on_epoch: Callable[[int, Epoch], None],
     on_step: Callable[[], None],
+    on_pretrain: Callable[[int, PretrainingEpoch], None],
 ) -> Sequence[tuple[Epoch, ...] | RuntimeError | PrunedError]:
     """The epochs of each model, or what went wrong; a model alone needs no masks."""
     values = data.train.values
     if len(models) > 1:
         sections = [training] * len(models)
         seeds = [candidate.seed for candidate in candidates]
-        return train_population(models, values, sections, seeds, on_epoch, on_step)
+        return train_population(models, values, sections, seeds, on_epoch, on_step, on_pretrain)
     [candidate] = candidates
     kept = candidate.checkpoint
     resumed = () if kept is None else (kept.read(), kept.keep)
+    own = partial(train, on_pretrain=partial(on_pretrain, 0))
     report = partial(on_epoch, 0)
     try:
-        return [train(models[0], values, training, candidate.seed, report, on_step, *resumed)]
+        return [own(models[0], values, training, candidate.seed, report, on_step, *resumed)]
     except (DivergedError, PrunedError) as error:
         return [error]
     except _OWN_ERRORS as error:
@@ -216,21 +235,32 @@ def measurement_settings(evaluation: EvaluationSection, seed: int) -> Settings:
         batch_size=evaluation.batch_size,
         seed=seed,
         regret_steps=evaluation.regret_steps,
+        probe=evaluation.probe,
     )
 
 
-def provenance(data: SearchData, training: TrainingSection) -> dict[str, str]:
-    """What results depend on: `environment`, `device`, `threads` and `data`, its fingerprint."""
+def provenance(
+    data: SearchData, training: TrainingSection, evaluation: EvaluationSection
+) -> dict[str, str]:
+    """What results depend on: `environment`, `device`, `threads` and `data`, its fingerprint.
+
+    With a pretraining also the version of the library of its loss, and with a probe `labels`, the
+    fingerprint of its classes.
+    """
     device = device_of(training)
     name = "cpu"
     if device.type == "cuda":
         name = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
-    return {
-        **environment(_PACKAGES),
+    packages = _PACKAGES if training.pretrain is None else (*_PACKAGES, _PRETRAINING)
+    found = {
+        **environment(packages),
         "device": name,
         "threads": str(training.threads),
         "data": data.fingerprint,
     }
+    if evaluation.probe is not None and (labels := data.probed.labels_fingerprint) is not None:
+        found["labels"] = labels
+    return found
 
 
 def save_outcome(outcome: Outcome, folder: Path, keep: str) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import InputError
+from allocsearch.config import InputError, first_problem
 from allocsearch.config.migration import PREDICTION, migrated_json
 from allocsearch.search.storage import write_atomically
 from allocsearch.theory import GaussianChain, Prediction, predict
@@ -146,6 +146,6 @@ def read_prediction(folder: Path) -> StudyPrediction | None:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except ValueError as error:
-        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise InputError(f"{path}: {problem}; remove the file, a run writes it anew") from None
+        message = f"{path}: {first_problem(error)}; remove the file, a run writes it anew"
+        raise InputError(message) from None
     return prediction

@@ -9,10 +9,10 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from allocsearch.allocation import Allocation, Lattice
 from allocsearch.config import InputError, SearchSpaceSection, StudyConfig
+from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import load_search_data
 from allocsearch.search.prediction import (
     LayerCountPrediction,
@@ -42,29 +42,31 @@ _RATIOS = 1025
 _CURVE_RATIOS = 121
 
 
-def predict_study(config: StudyConfig, train: Tensor) -> StudyPrediction:
+def predict_study(config: StudyConfig, train: Dataset) -> StudyPrediction:
     """Predict retention and attenuation for the search space of a study.
 
     Args:
         config: The study.
-        train: Its ID training examples, `(n, *shape)`, uint8; the first of them are used where
-            all would take long.
+        train: Its ID training examples, pixels; the first of them are used where all would take
+            long.
 
     Raises:
-        InputError: If no chain follows from the data: it is constant, continuous, or has too many
+        InputError: If no chain follows from the data: it is constant, no pixels, or has too many
             features.
     """
-    features = train[0].numel()
-    if train.is_floating_point():
+    features = train.values[0].numel()
+    kind = "tokens" if config.model.one_hot else train.kind
+    if kind != "pixels":
+        found = {"tokens": "ids of tokens", "continuous": "continuous values"}[kind]
         raise InputError(
-            "data.id: found continuous values; allowed for a prediction: pixels, from which the "
+            f"data.id: found {found}; allowed for a prediction: pixels, from which the "
             "sigma^2 of the chain follows"
         )
     if features > _MOST_FEATURES:
         raise InputError(
             f"data.id: found {features} features; allowed for a prediction: {_MOST_FEATURES}"
         )
-    rows = train[: max(2, _MOST_VALUES // features)].flatten(1).numpy() / 255
+    rows = train.values[: max(2, _MOST_VALUES // features)].flatten(1).numpy() / 255
     space = config.search_space
     try:
         chain = chain_from_data(rows, space.budget)
@@ -95,8 +97,10 @@ def load_and_predict(config: StudyConfig) -> StudyPrediction:
     Raises:
         InputError: If the data is missing or broken, or as `predict_study`.
     """
-    alone = config.own_data.model_copy(update={"ood_validation": (), "ood_test": ()})
-    return predict_study(config, load_search_data(alone).train.values)
+    alone = config.own_data.model_copy(
+        update={"ood_validation": (), "ood_test": (), "probe": None}
+    )
+    return predict_study(config, load_search_data(alone).train)
 
 
 def _predict_layers(

@@ -76,7 +76,7 @@ class TrialRecord:
         ended: When it ended, by the clock of the machine that it ran on.
         reason: Why it failed or was interrupted.
         retry_of: The number of the interrupted trial that this one repeats.
-        progress: `epoch`, `epochs` and `elbo` of a running trial.
+        progress: Of a running trial, as `Hooks.progress` gets it.
         warm_start: `knee` or `end` of the predicted front, for a trial that comes from there.
         rungs: What it was at the rungs that it reached, in their order.
     """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from allocsearch.allocation import Allocation
@@ -24,29 +22,38 @@ from allocsearch.training.memory import (
 _MOST_TOGETHER = 64
 
 
-def study_need(config: StudyConfig, data: SearchData) -> MemoryNeed:
-    """The memory that one worker takes for one candidate, for the depth that takes most.
+def study_need(config: StudyConfig, data: SearchData, population: int = 1) -> MemoryNeed:
+    """The memory that one worker takes, for the depth that takes most.
 
     Args:
         config: The study.
         data: The data of its search.
+        population: Candidates that are trained together.
     """
-    needs = [
+    return max(_needs(config, data, population), key=lambda need: need.total)
+
+
+def _needs(config: StudyConfig, data: SearchData, population: int) -> list[MemoryNeed]:
+    """The memory that one worker takes for each depth."""
+    return [
         memory_need(
             build_model(allocation, data.train.shape, config.model, 0),
             config.training,
             config.evaluation,
+            train=len(data.train),
             validation=len(data.validation),
             data=_data_size(data),
+            population=population,
         )
         for allocation in _one_of_each_depth(config.search_space)
     ]
-    return max(needs, key=lambda need: need.total)
 
 
 def _data_size(data: SearchData) -> int:
     """Bytes of all the examples."""
-    sets = (data.train, data.validation, *data.ood_validation)
+    sets = [data.train, data.validation, *data.ood_validation]
+    if data.probe_set is not None:
+        sets.append(data.probe_set)
     return sum(dataset.values.nbytes for dataset in sets)
 
 
@@ -83,9 +90,7 @@ def check_resources(config: StudyConfig, data: SearchData) -> None:
     # A model that does not fit must not be built to find out.
     weights = _weights_need(config, data) * together
     check_memory(MemoryNeed(_data_size(data), weights, 0, 0), workers, available)
-    need = study_need(config, data)
-    whole = replace(need, weights=weights, activations=need.activations * together)
-    check_memory(whole, workers, available)
+    check_memory(study_need(config, data, together), workers, available)
     # It takes seconds, where the rest takes none.
     check_compiler(config.training, device)
 
@@ -107,6 +112,6 @@ def population_size(config: StudyConfig, data: SearchData) -> int:
     device = device_of(config.training)
     if device.type == "cpu":
         return 1
-    need = study_need(config, data)
-    spare = available_memory(device) / config.study.workers / 2 - need.data
-    return int(min(max(spare // (need.weights + need.activations), 1), _MOST_TOGETHER))
+    spare = available_memory(device) / config.study.workers / 2 - _data_size(data)
+    each = max(need.weights + need.activations for need in _needs(config, data, 1))
+    return int(min(max(spare // each, 1), _MOST_TOGETHER))

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from allocsearch.allocation import Allocation
 from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData
-from allocsearch.search.compatibility import check_compatibility
+from allocsearch.search.compatibility import check_all
 from allocsearch.search.objective import Candidate, Outcome, train_and_measure
 from allocsearch.training.loop import Epoch
+from allocsearch.training.pretraining import PretrainingEpoch
 
 
 def retrain(
@@ -20,6 +21,7 @@ def retrain(
     training: TrainingSection,
     evaluation: EvaluationSection,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_pretrain: Callable[[PretrainingEpoch], None] = lambda epoch: None,
 ) -> Outcome:
     """Train the allocation and measure it as a trial of a study would.
 
@@ -31,14 +33,15 @@ def retrain(
         training: The training.
         evaluation: The measurement.
         on_epoch: Called after every epoch.
+        on_pretrain: Called after every epoch of a pretraining.
 
     Raises:
-        InputError: If data is not for the likelihood.
+        InputError: If data is not for the likelihood, the pretraining or the probe.
         DivergedError: If the loss became NaN or infinite.
         NotFiniteError: If a metric is NaN or infinite.
         LinAlgError: If a covariance of the latents cannot be factorised.
     """
-    check_compatibility(data, model)
+    check_all(data, model, training, evaluation)
     [(_, outcome)] = train_and_measure(
         [Candidate(allocation, seed)],
         data,
@@ -46,6 +49,7 @@ def retrain(
         training,
         evaluation,
         lambda index, epoch: on_epoch(epoch),
+        on_pretrain=lambda index, epoch: on_pretrain(epoch),
     )
     if not isinstance(outcome, Outcome):
         raise outcome

@@ -108,7 +108,7 @@ def prepare(config: StudyConfig, folder: Path) -> StudyConfig:
         from allocsearch.search.predictor import predict_study
 
         try:
-            write_prediction(predict_study(config, data.train.values), folder)
+            write_prediction(predict_study(config, data.train), folder)
         except InputError as error:
             # The trials do not need it.
             logger.warning("no prediction: %s", error)
@@ -125,10 +125,10 @@ def _load_data(config: StudyConfig) -> SearchData | None:
 
 def _for_own_model(config: StudyConfig, data: SearchData) -> StudyConfig:
     """The study with steps that the layers of its model can take."""
-    from allocsearch.search.compatibility import check_compatibility
+    from allocsearch.search.compatibility import check_all
     from allocsearch.search.steps import with_steps
 
-    check_compatibility(data, config.model)
+    check_all(data, config.model, config.training, config.evaluation)
     return with_steps(config, data.train.shape)
 
 

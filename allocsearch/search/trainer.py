@@ -54,7 +54,8 @@ class Hooks:
     """What a trainer calls while it works; tasks are named by their index.
 
     Attributes:
-        progress: With what is known of the training: `epoch`, `epochs`, `elbo`, `progress`.
+        progress: With what is known of the training: `epoch`, `epochs`, `elbo`, `progress`; of a
+            pretraining `pretrain_epoch`, `pretrain_epochs`, `contrastive_loss`, and `epochs`.
         rungs: Shares of the training, ascending, at which `rung` is to be called.
         rung: Called with the share of the training that is done and the metrics there. Raises
             PrunedError where the rung stops the training.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from allocsearch.allocation import Allocation
-from allocsearch.config import InputError, printable, shown
+from allocsearch.config import InputError, first_problem, printable
 
 # Of characters. What a trainer said before it failed can be long, but nobody reads more.
 _LONGEST = 10_000
@@ -87,8 +87,6 @@ def checked_attributes(number: int, attributes: Mapping[str, Any]) -> TrialAttri
     try:
         return TrialAttributes.model_validate(attributes)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        cause = first.get("ctx", {}).get("error", first["msg"])
-        problem = f"found {shown(first['input'])}; {str(cause)[:200]}"
-        raise InputError(f"attribute {key} of trial {number} in the storage: {problem}") from None
+        problem = first_problem(error)
+        where = f"attribute {problem.key} of trial {number} in the storage"
+        raise InputError(f"{where}: {problem.text}") from None

@@ -96,15 +96,11 @@ def work(
     held: list[int] = []
     keep = _keeper(study, config, folder, check)
     curves = _curves(config)
-    places: dict[int, Path] = {}
 
     def track(trial: optuna.Trial, progress: Mapping[str, float]) -> None:
-        if curves is None:
-            return
-        if trial.number not in places:
+        if curves is not None:
             known = trial.user_attrs
-            places[trial.number] = event_folder(folder, known[ALLOCATION], known[REPLICATE])
-        curves.add(places[trial.number], progress)
+            curves.add(event_folder(folder, known[ALLOCATION], known[REPLICATE]), progress)
 
     def proposed() -> Iterator[tuple[optuna.Trial, Allocation]]:
         while (trial := claim(study, config, space, identity, held.append)) is not None:

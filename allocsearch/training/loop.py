@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
+from allocsearch.training.batches import epoch_batches
 from allocsearch.training.checkpoint import Checkpoint, capture, restore
+from allocsearch.training.clipping import clip_gradient
 from allocsearch.training.compilation import compiled, compiles
 from allocsearch.training.device import device_of, product_precision, products_in
+from allocsearch.training.divergence import diverged
 from allocsearch.training.loss import dims_in_use, loss_of
+from allocsearch.training.pretraining import PretrainingEpoch, frozen_path, pretrain
 from allocsearch.training.randomness import Randomness
 from allocsearch.training.schedules import free_nats, kl_weight
 
 logger = logging.getLogger(__name__)
-
-
-class DivergedError(RuntimeError):
-    """The loss became NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -40,35 +40,6 @@ class Epoch:
     epoch: int
     epochs: int
     elbo: float
-
-
-def diverged(loss: float, epoch: int) -> DivergedError:
-    """What is wrong with a training whose loss over an epoch is not finite."""
-    return DivergedError(f"the loss became {loss} in epoch {epoch}")
-
-
-def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """The batches of one epoch: a new order of all examples, without what fills no batch.
-
-    Args:
-        n: Number of examples.
-        batch_size: Examples in a batch, at most n.
-        generator: Source of the order.
-
-    Returns:
-        Indices of the examples of each of the `n // batch_size` batches, int64 `(batch_size,)`.
-    """
-    order = torch.randperm(n, generator=generator, device=generator.device)
-    return torch.split(order[: n // batch_size * batch_size], batch_size)
-
-
-def _clip_gradient(parameters: Sequence[nn.Parameter], limit: float) -> None:
-    """Scale the gradient to the norm `limit` where it is longer."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
-    # Scaling by 1 costs a pass over the gradients; to find out on a GPU would cost a wait for it.
-    if norm.is_cuda or norm > limit:
-        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
 
 
 def _batch_loss(
@@ -110,6 +81,7 @@ def train(
     on_step: Callable[[], None] = lambda: None,
     start: Checkpoint | None = None,
     on_checkpoint: Callable[[Callable[[], Checkpoint]], None] = lambda capture: None,
+    on_pretrain: Callable[[PretrainingEpoch], None] = lambda epoch: None,
 ) -> tuple[Epoch, ...]:
     """Train a model in place. On a CPU with one thread, equal arguments give equal bits.
 
@@ -123,21 +95,26 @@ def train(
         on_epoch: Called after every epoch.
         on_step: Called before every step; what it raises ends the training.
         start: Where an equal training was interrupted; what follows is what followed there.
-        on_checkpoint: Called after every epoch and its `on_epoch` with what makes a checkpoint.
+        on_checkpoint: Called after every epoch and its `on_epoch` with what makes a checkpoint,
+            and after the pretraining, where there is one.
+        on_pretrain: Called after every epoch of the pretraining.
 
     Returns:
         The epochs, those before `start` included.
 
     Raises:
         DivergedError: If the loss of an epoch was NaN or infinite.
-        InputError: If the section asks for a GPU or a compiler that is not there.
+        InputError: If the section asks for a GPU, a compiler or a library that is not there, or
+            for augmentations that are not for such examples.
     """
     device = device_of(section)
     try:
+        if section.pretrain is not None and start is None:
+            pretrain(model, values, section, section.pretrain, seed, on_pretrain, on_step)
         model, values = model.to(device), values.to(device)
         return _train(model, values, section, seed, on_epoch, on_step, start, on_checkpoint)
     finally:
-        model.to("cpu")
+        model.to("cpu").requires_grad_(True)
 
 
 def _train(
@@ -155,6 +132,7 @@ def _train(
     source = Randomness(section, seed, device)
     optimizer = torch.optim.Adam(model.parameters(), lr=section.learning_rate, fused=True)
     parameters = list(model.parameters())
+    frozen, path = frozen_path(model, section)
     n = len(values)
     batch_size = min(section.batch_size, n)
     steps = n // batch_size
@@ -164,8 +142,13 @@ def _train(
     if start is not None:
         restore(start, model, optimizer, source)
         elbos.extend(start.elbos)
+    elif section.pretrain is not None:
+        on_checkpoint(partial(capture, model, optimizer, source, ()))
     model.train()
     for epoch in range(len(elbos), section.epochs):
+        for weight in path:
+            # Without a gradient the optimiser passes it over.
+            weight.requires_grad_(epoch >= frozen)
         loss_sum, elbo_sum = torch.zeros((), device=device), torch.zeros((), device=device)
         for step, chosen in enumerate(epoch_batches(n, batch_size, source.batches)):
             on_step()
@@ -175,7 +158,7 @@ def _train(
             loss, elbo = batch_loss(x, noise, progress)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
-            _clip_gradient(parameters, section.gradient_clip)
+            clip_gradient(parameters, section.gradient_clip)
             optimizer.step()
             loss_sum += loss.detach()
             elbo_sum += elbo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -15,6 +16,8 @@ from allocsearch.models.hvae import HVAE
 _COPIES = 4
 # A unit's value is kept for the backward pass, where the gradient by it comes into being.
 _BACKWARD = 2
+# Matrices of similarities of all views that a step of a pretraining keeps.
+_SIMILARITIES = 2.5
 # Tensors of the largest size that are alive at once in a pass without gradients.
 _ALIVE = 4
 # Per draw and dim: four float32 tensors of the passes, and three that they are joined in.
@@ -32,21 +35,29 @@ class MemoryNeed:
         weights: Weights, gradients and moments.
         activations: Units that a step keeps for its backward pass.
         measurement: Draws of the latents of the validation examples, and a pass that makes them.
+        pretraining: Units and similarities that a step of a pretraining keeps.
     """
 
     data: int
     weights: int
     activations: int
     measurement: int
+    pretraining: int = 0
 
     @property
     def total(self) -> int:
-        """Bytes at the peak: a model is trained, then measured."""
-        return self.data + self.weights + max(self.activations, self.measurement)
+        """Bytes at the peak: a model is pretrained, trained, then measured."""
+        peak = max(self.pretraining, self.activations, self.measurement)
+        return self.data + self.weights + peak
 
 
-def _activations(model: HVAE) -> tuple[int, int]:
-    """Bytes that a forward pass keeps for each example: of all tensors, and of the largest."""
+def _kept(model: HVAE, forward: Callable[[int], object]) -> tuple[int, int]:
+    """Bytes that a pass keeps for each example: of all tensors, and of the largest.
+
+    Args:
+        model: The model.
+        forward: A pass of so many examples; it gives what holds the graph.
+    """
     examples = 2
     kept: dict[int, int] = {}
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
@@ -57,12 +68,29 @@ def _activations(model: HVAE) -> tuple[int, int]:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    noise = model.draw_noise(examples, torch.Generator().manual_seed(0))
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = model(torch.zeros(examples, model.likelihood.features), noise)
+        held = forward(examples)
     # The graph holds the tensors, so that no two of them can have had the same place.
-    del terms
+    del held
     return sum(kept.values()) // examples, max(kept.values()) // examples
+
+
+def _activations(model: HVAE) -> tuple[int, int]:
+    """Bytes that a forward pass keeps for each example: of all tensors, and of the largest."""
+
+    def forward(examples: int) -> object:
+        noise = model.draw_noise(examples, torch.Generator().manual_seed(0))
+        return model(torch.zeros(examples, model.likelihood.features), noise)
+
+    return _kept(model, forward)
+
+
+def _pretraining(model: HVAE, batch_size: int) -> int:
+    """Bytes that a step of a pretraining keeps."""
+    features = model.likelihood.features
+    each, _ = _kept(model, lambda examples: model.encoding(torch.zeros(examples, features)))
+    views = 2 * batch_size
+    return each * views + int(_SIMILARITIES * 4 * views**2)
 
 
 def weights_need(model: HVAE) -> int:
@@ -75,6 +103,7 @@ def memory_need(
     training: TrainingSection,
     evaluation: EvaluationSection,
     *,
+    train: int,
     validation: int,
     data: int,
     population: int = 1,
@@ -85,19 +114,23 @@ def memory_need(
         model: A model on the CPU, the largest of those to be trained.
         training: Its training.
         evaluation: Its measurement.
+        train: Number of training examples, of which no batch has more.
         validation: Number of validation examples.
         data: Bytes of all the data.
-        population: Models that are trained together.
+        population: Models that are trained together, and pretrained and measured one by one.
     """
     each, largest = _activations(model)
+    batch_size = min(training.batch_size, train)
+    pretraining = 0 if training.pretrain is None else _pretraining(model, batch_size)
     passes = evaluation.batch_size * max(evaluation.samples, evaluation.score_samples)
     fitted = _FITTED_BYTES * min(_FITTED_DRAWS, evaluation.samples)
     draws = validation * sum(model.widths) * (_DRAW_BYTES * evaluation.samples + fitted)
     return MemoryNeed(
         data=data,
         weights=weights_need(model) * population,
-        activations=_BACKWARD * each * training.batch_size * population,
+        activations=_BACKWARD * each * batch_size * population,
         measurement=draws + _ALIVE * largest * passes,
+        pretraining=_BACKWARD * pretraining,
     )
 
 
@@ -125,6 +158,7 @@ def check_memory(need: MemoryNeed, workers: int, available: int) -> None:
     parts = {
         "evaluation.samples, evaluation.batch_size or data.validation_size": need.measurement,
         "training.batch_size or training.population": need.activations,
+        "training.batch_size": need.pretraining,
         "data.train_size": need.data,
         "model.hidden, model.channels or model.depth": need.weights,
     }
@@ -136,6 +170,7 @@ def check_memory(need: MemoryNeed, workers: int, available: int) -> None:
         "weights": need.weights,
         "training step": need.activations,
         "measurement": need.measurement,
+        "pretraining": need.pretraining,
     }
     shares = ", ".join(f"{name} {_gigabytes(size)}" for name, size in told.items() if size)
     raise InputError(

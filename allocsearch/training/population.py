@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,12 @@ from torch.nn import functional
 from allocsearch.config import TrainingSection
 from allocsearch.models.hvae import HVAE
 from allocsearch.models.masking import embed, extract
+from allocsearch.training.batches import epoch_batches
 from allocsearch.training.device import device_of, product_precision, products_in
-from allocsearch.training.loop import DivergedError, Epoch, diverged, epoch_batches
+from allocsearch.training.divergence import DivergedError, diverged
+from allocsearch.training.loop import Epoch
 from allocsearch.training.loss import loss_of
+from allocsearch.training.pretraining import PretrainingEpoch, pretrain
 from allocsearch.training.randomness import Randomness
 from allocsearch.training.schedules import free_nats, kl_weight
 
@@ -31,6 +35,7 @@ _SHARED = (
     "common_noise",
     "device",
     "precision",
+    "pretrain",
 )
 
 
@@ -41,13 +46,15 @@ def train_population(
     seeds: Sequence[int],
     on_epoch: Callable[[int, Epoch], None] = lambda index, epoch: None,
     on_step: Callable[[], None] = lambda: None,
+    on_pretrain: Callable[[int, PretrainingEpoch], None] = lambda index, epoch: None,
 ) -> tuple[tuple[Epoch, ...] | DivergedError, ...]:
     """Train models of different allocations in place, as `train` would one by one.
 
     The weights of all candidates stand side by side in tensors with room for the widest layer of
     each level, masked, so that a step of all is one step of batched products. Every candidate
     gets the batches of `training.batch_seed` and its own noise; its results are those of
-    a training alone to within rounding. `training.compile` is for trainings alone.
+    a training alone to within rounding. `training.compile` is for trainings alone, and so is the
+    pretraining of a candidate, one after the other.
 
     Args:
         models: The candidates, alike in all but their dims.
@@ -57,6 +64,7 @@ def train_population(
         on_epoch: Called after every epoch for every candidate that has not diverged, with its
             index.
         on_step: Called before every step; what it raises ends the training.
+        on_pretrain: Called after every epoch of a candidate's pretraining, with its index.
 
     Returns:
         For each candidate the epochs, or what went wrong; one that diverges leaves the others be.
@@ -67,7 +75,9 @@ def train_population(
     """
     _check(models, sections, seeds)
     device = device_of(sections[0])
+    failures = _pretrain(models, values, sections, seeds, on_pretrain, on_step)
     values = values.to(device)
+    frozen = sections[0].pretrain.frozen_epochs if sections[0].pretrain else 0
     population = _Population(models, sections, device)
     optimizer = torch.optim.Adam(population.weights, lr=sections[0].learning_rate, fused=True)
     sources = [Randomness(*own, device) for own in zip(sections, seeds, strict=True)]
@@ -76,8 +86,10 @@ def train_population(
     batch_size = min(sections[0].batch_size, n)
     steps = n // batch_size
     histories: list[list[Epoch]] = [[] for _ in models]
-    failures: dict[int, DivergedError] = {}
     for epoch in range(1, epochs + 1):
+        if len(failures) == len(models):
+            break
+        population.train_path(on=epoch > frozen)
         loss_sum, elbo_sum = torch.zeros(2, len(models), device=device)
         for step, chosen in enumerate(epoch_batches(n, batch_size, batches)):
             on_step()
@@ -99,10 +111,32 @@ def train_population(
             if index not in failures:
                 histories[index].append(Epoch(epoch, epochs, elbo_total / steps))
                 on_epoch(index, histories[index][-1])
-        if len(failures) == len(models):
-            break
     population.extract()
     return tuple(failures.get(index, tuple(history)) for index, history in enumerate(histories))
+
+
+def _pretrain(
+    models: Sequence[HVAE],
+    values: Tensor,
+    sections: Sequence[TrainingSection],
+    seeds: Sequence[int],
+    on_pretrain: Callable[[int, PretrainingEpoch], None],
+    on_step: Callable[[], None],
+) -> dict[int, DivergedError]:
+    """Pretrain each candidate, and tell what went wrong with which."""
+    failures: dict[int, DivergedError] = {}
+    for index, own in enumerate(zip(models, sections, seeds, strict=True)):
+        model, section, seed = own
+        if section.pretrain is None:
+            continue
+        try:
+            report = partial(on_pretrain, index)
+            pretrain(model, values, section, section.pretrain, seed, report, on_step)
+        except DivergedError as error:
+            failures[index] = error
+        finally:
+            model.to("cpu")
+    return failures
 
 
 class _Population:
@@ -128,11 +162,17 @@ class _Population:
             wide.to(device)
         self._parameters, self._buffers = stack_module_state(list[nn.Module](self._wide))
         self.weights = list(self._parameters.values())
+        self._path = [self._parameters[name] for name in models[0].encoder_path()]
         layers = range(len(self._widths))
         self._masks = torch.cat([self._buffers[f"mask_{layer}"] for layer in layers], dim=1)
         # Holds the structure alone; the weights are handed to it.
         self._base = copy.deepcopy(self._wide[0]).to("meta")
         self._losses = vmap(self._loss, in_dims=(0, 0, None, 0, 0, 0, 0))
+
+    def train_path(self, *, on: bool) -> None:
+        """Have the weights of the encoder path trained, or leave them as they are."""
+        for weight in self._path:
+            weight.requires_grad_(on)
 
     def loss(
         self, x: Tensor, noise: Sequence[Sequence[Tensor]], progress: float

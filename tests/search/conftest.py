@@ -48,6 +48,20 @@ def family(tmp_path: Path, monkeypatch) -> Iterator[Callable[[], list[psutil.Pro
         process.kill()
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that have taken their places, in that order."""
+    names: list[str] = []
+    replace = os.replace
+
+    def record(source: str, target: Path) -> None:
+        names.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", record)
+    return names
+
+
 class Postgres:
     """A server on a socket that wants the password of `USER`."""
 

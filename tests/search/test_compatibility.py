@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from allocsearch.config import InputError, ModelSection, load
+from allocsearch.config import EvaluationSection, InputError, ModelSection, TrainingSection, load
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.splits import SearchData
-from allocsearch.search.compatibility import check_compatibility
+from allocsearch.search.compatibility import check_compatibility, check_pretraining, check_probe
 from allocsearch.search.run import prepare
 
 
@@ -33,9 +33,84 @@ def test_every_part_is_checked():
             check_compatibility(parts, section)
 
 
+def labelled(*labels: int) -> SearchData:
+    data = search_data(6)
+    held_out = Dataset("held_out", data.validation.values, torch.tensor(labels))
+    return SearchData(data.train, held_out, ())
+
+
+def test_a_probe_takes_classes(caplog):
+    section = EvaluationSection(probe="all")
+    check_probe(search_data(6), EvaluationSection())
+    with pytest.raises(InputError, match="found 'all', but held_out has no labels; allowed: with"):
+        check_probe(search_data(6), section)
+    with pytest.raises(InputError, match="but the 20 examples of held_out have one class with 5"):
+        check_probe(labelled(*[3] * 16, *[4] * 4), section)
+    check_probe(labelled(*[3] * 10, *[4] * 10), section)
+    assert not caplog.messages
+    check_probe(labelled(*[3] * 9, *[4] * 7, *[5] * 4), section)
+    (told,) = caplog.messages
+    assert "1 of 3 classes of held_out have fewer than 5 examples and are left out: 5" in told
+
+
+def test_a_study_whose_probe_has_no_classes_writes_nothing(tmp_path, write_study):
+    path = write_study(
+        tmp_path / "a.toml",
+        data={"id": {"source": "digits", "classes": [0]}, "train_size": 80},
+        evaluation={"probe": 1},
+    )
+    with pytest.raises(InputError, match=r"^evaluation\.probe: found 1, but the 64 examples of "):
+        prepare(load(path), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_shape_is_checked():
     with pytest.raises(InputError, match=r"shape \(2, 4, 4\); allowed: 1 or 3 channels"):
         check_compatibility(search_data(2, 4, 4), ModelSection(likelihood="logistic_mixture"))
+
+
+TOKENS = {"likelihood": "categorical", "one_hot": True, "levels": 22, "pad": 0}
+
+
+def token_data() -> SearchData:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randint(1, 22, (20, 9), generator=generator, dtype=torch.uint8)
+    values[::2, 5:] = 0
+    return SearchData(*(Dataset(name, values, kind="tokens") for name in ("RVP", "held_out")), ())
+
+
+@pytest.mark.parametrize("more", [{}, {"embedding": 4}, {"blocks": "conv1d"}, {"levels": 30}])
+def test_tokens_have_their_model(more):
+    check_compatibility(token_data(), ModelSection.model_validate({**TOKENS, **more}))
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ({}, "likelihood: found 'bernoulli'"),
+        ({"likelihood": "gaussian"}, "likelihood: found 'gaussian'"),
+        ({"likelihood": "categorical", "levels": 22}, "one_hot: found false"),
+        ({**TOKENS, "levels": 21}, "levels: found 21"),
+        ({**TOKENS, "pad": None}, "pad: found none"),
+        ({**TOKENS, "pad": 21}, "pad: found 21"),
+    ],
+)
+def test_tokens_are_refused_by_any_other_model(model, found):
+    with pytest.raises(InputError) as error:
+        check_compatibility(token_data(), ModelSection.model_validate(model))
+    assert str(error.value) == (
+        f"model.{found}, and RVP has tokens; allowed: "
+        'likelihood = "categorical", one_hot = true, levels = 22, pad = 0'
+    )
+
+
+def test_blocks_are_for_images_or_for_sequences():
+    with pytest.raises(InputError, match=r"found 'conv' for examples of shape \(9,\); allowed: "):
+        check_compatibility(
+            token_data(), ModelSection.model_validate({**TOKENS, "blocks": "conv"})
+        )
+    with pytest.raises(InputError, match=r"found 'conv1d' for examples of shape \(4, 4\); allow"):
+        check_compatibility(search_data(4, 4), ModelSection(blocks="conv1d"))
 
 
 @pytest.mark.parametrize(
@@ -59,3 +134,14 @@ def test_a_study_of_the_wrong_likelihood_writes_nothing(
     assert fragment in str(error.value)
     assert str(error.value).startswith(f"model.likelihood: found {likelihood!r}")
     assert not (tmp_path / "run").exists()
+
+
+def test_ids_of_unknown_meaning_are_not_augmented():
+    model = ModelSection(likelihood="categorical", levels=4, one_hot=True)
+    training = TrainingSection.model_validate({"pretrain": {"epochs": 1}})
+    check_pretraining(search_data(6), ModelSection(), training)
+    check_pretraining(search_data(6), model, TrainingSection())
+    with pytest.raises(
+        InputError, match=r"^training\.pretrain: found a section with model\.one_hot"
+    ):
+        check_pretraining(search_data(6), model, training)

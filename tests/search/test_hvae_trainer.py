@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -97,16 +96,8 @@ def test_a_training_that_diverges_at_its_own_schedule_fails(tmp_path: Path) -> N
 
 
 def test_a_trial_has_a_picture_of_its_depths_before_its_metrics(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[str] = []
-    replace = os.replace
-
-    def record(source: str, target: Path) -> None:
-        written.append(Path(target).name)
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", record)
     found = run(trainer(2), tmp_path / "with", Hooks())
     assert written[0] == "depths.png"
     assert written[-1] == "metrics.json"

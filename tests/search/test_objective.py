@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ from allocsearch.search.objective import (
     train_and_measure,
 )
 from allocsearch.search.trainer import PrunedError
-from allocsearch.training.loop import DivergedError, Epoch
+from allocsearch.training.divergence import DivergedError
+from allocsearch.training.loop import Epoch
 
 ALLOCATION = Allocation((4, 2))
 MODEL = ModelSection(hidden=12, depth=1)
@@ -87,6 +88,20 @@ def test_the_outcome_says_where_it_came_from(data: SearchData, outcome: Outcome)
     assert {"platform", "processor"} <= set(outcome.provenance)
     assert outcome.provenance["device"] == "cpu" or torch.cuda.is_available()
     assert outcome.provenance["threads"] == "1"
+
+
+def test_a_pretraining_tells_the_version_of_its_loss(
+    data: SearchData, outcome: Outcome, tmp_path: Path
+) -> None:
+    library = "pytorch-metric-learning"
+    training = TRAINING.model_validate({"epochs": 1, "pretrain": {"epochs": 1}})
+    trained = train_and_measure([Candidate(ALLOCATION, 5)], data, MODEL, training, EVALUATION)
+    [(_, found)] = trained
+    assert isinstance(found, Outcome)
+    save_outcome(found, tmp_path, "nothing")
+    kept = json.loads((tmp_path / "metrics.json").read_text())["provenance"]
+    assert kept == {**outcome.provenance, library: importlib.metadata.version(library)}
+    assert library not in outcome.provenance
 
 
 def test_epochs_and_steps_are_announced(data: SearchData) -> None:
@@ -292,16 +307,8 @@ def test_scores_and_weights_are_read_back_without_pickle(outcome: Outcome, tmp_p
 
 
 def test_a_folder_has_metrics_only_once_all_else_is_there(
-    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outcome: Outcome, tmp_path: Path, written: list[str]
 ) -> None:
-    written: list[str] = []
-    replace = os.replace
-
-    def record(source: str, target: Path) -> None:
-        written.append(Path(target).name)
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", record)
     save_outcome(outcome, tmp_path, "all")
     assert written[-1] == "metrics.json"
     assert len(written) == 3

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from allocsearch.allocation import Allocation, Lattice
 from allocsearch.config import InputError, SearchSpaceSection, StudyConfig
+from allocsearch.data.dataset import Dataset
 from allocsearch.search.prediction import (
     THEORY_NAME,
     StudyPrediction,
@@ -43,7 +44,7 @@ def study(**space: object) -> StudyConfig:
 
 @pytest.fixture(scope="module")
 def prediction() -> StudyPrediction:
-    return predict_study(study(), images())
+    return predict_study(study(), Dataset("train", images()))
 
 
 def test_the_chain_is_that_of_the_data(prediction):
@@ -98,7 +99,7 @@ def test_the_front_of_a_simplex_is_that_of_its_lattice(prediction):
 )
 def test_every_space_has_predictions_of_its_own_allocations(space):
     config = study(**space)
-    prediction = predict_study(config, images())
+    prediction = predict_study(config, Dataset("train", images()))
     counts = prediction.layer_counts
     assert tuple(count.layers for count in counts) == config.search_space.layer_counts
     for count in counts:
@@ -117,7 +118,7 @@ def test_every_space_has_predictions_of_its_own_allocations(space):
 
 def test_a_huge_lattice_is_sampled_and_finds_the_front_of_the_chain():
     config = study(budget=400, layers=5, min_dim=1)
-    prediction = predict_study(config, images(features=484))
+    prediction = predict_study(config, Dataset("train", images(features=484)))
     (count,) = prediction.layer_counts
     assert count.size == Lattice(400, 5).size
     assert 1000 < count.compared < count.size
@@ -132,12 +133,12 @@ def test_a_huge_lattice_is_sampled_and_finds_the_front_of_the_chain():
     for retention, attenuation in zip(best.retention[rows], best.attenuation[rows], strict=True):
         near = found[found[:, 0] >= 0.98 * retention]
         assert near[:, 1].min() <= attenuation + 0.01
-    assert predict_study(config, images(features=484)) == prediction
+    assert predict_study(config, Dataset("train", images(features=484))) == prediction
 
 
 def test_a_huge_lattice_of_mixed_steps_is_sampled():
     config = study(budget=400, layers=5, min_dim=1, step=[49, 4, 4, 1, 1])
-    (count,) = predict_study(config, images(features=484)).layer_counts
+    (count,) = predict_study(config, Dataset("train", images(features=484))).layer_counts
     lattice = Lattice(400, 5, step=(49, 4, 4, 1, 1))
     assert count.size == lattice.size
     assert 1000 < count.compared < count.size
@@ -158,16 +159,21 @@ def test_it_reads_back_what_it_wrote(tmp_path, prediction):
 
 
 @pytest.mark.parametrize(
-    ("train", "match"),
+    ("values", "kind", "match"),
     [
-        (torch.full((9, 6, 6), 7, dtype=torch.uint8), "data.id: .*constant"),
-        (torch.zeros(3, 5000, dtype=torch.uint8), "data.id: found 5000 features"),
-        (images().float() / 255, "data.id: found continuous values; .*: pixels"),
+        (torch.full((9, 6, 6), 7, dtype=torch.uint8), "pixels", "data.id: .*constant"),
+        (torch.zeros(3, 5000, dtype=torch.uint8), "pixels", "data.id: found 5000 features"),
+        (
+            images().float() / 255,
+            "continuous",
+            "data.id: found continuous values; .*: pixels",
+        ),
+        (images(), "tokens", "data.id: found ids of tokens; .*: pixels"),
     ],
 )
-def test_data_without_a_chain_is_refused(train, match):
+def test_data_without_a_chain_is_refused(values, kind, match):
     with pytest.raises(InputError, match=match):
-        predict_study(study(), train)
+        predict_study(study(), Dataset("train", values, kind=kind))
 
 
 def test_the_file_needs_nothing_but_the_folder(tmp_path: Path, prediction):

@@ -72,6 +72,26 @@ def test_a_population_takes_more(study, monkeypatch):
         check_resources(config, data)
 
 
+def test_what_is_pretrained_alone_is_counted_once(study, monkeypatch):
+    section = {"population": 4, "batch_size": 256, "pretrain": {"epochs": 1}}
+    config, data = study(training=section)
+    need = study_need(config, data, population=4)
+    assert need.pretraining == study_need(config, data).pretraining > need.activations
+    monkeypatch.setattr(resources, "available_memory", lambda device: need.total)
+    check_resources(config, data)
+    monkeypatch.setattr(resources, "available_memory", lambda device: need.total - 1)
+    with pytest.raises(
+        InputError, match=r"^memory: .* pretraining .* lower training\.batch_size$"
+    ):
+        check_resources(config, data)
+
+
+def test_a_batch_larger_than_the_data_needs_what_the_data_do(study):
+    pretrain = {"epochs": 1}
+    small = study_need(*study(training={"batch_size": 256, "pretrain": pretrain}))
+    assert study_need(*study(training={"batch_size": 20_000, "pretrain": pretrain})) == small
+
+
 @pytest.mark.parametrize(("found", "expected"), [(1, 1), (7, 7), ("auto", 1)])
 def test_population_on_a_cpu(study, found, expected):
     training = {"population": found, "device": "cpu"}
@@ -79,8 +99,11 @@ def test_population_on_a_cpu(study, found, expected):
 
 
 @pytest.mark.parametrize(("free", "expected"), [(0, 1), (10, 10), (1000, 64)])
-def test_population_on_a_gpu_is_what_half_of_its_memory_holds(study, monkeypatch, free, expected):
-    config, data = study(training={"population": "auto"})
+@pytest.mark.parametrize("pretrained", [{}, {"pretrain": {"epochs": 1}}])
+def test_population_on_a_gpu_is_what_half_of_its_memory_holds(
+    study, monkeypatch, free, expected, pretrained
+):
+    config, data = study(training={"population": "auto", "batch_size": 256, **pretrained})
     need = study_need(config, data)
     each = need.weights + need.activations
     monkeypatch.setattr(resources, "device_of", lambda section: torch.device("cuda"))

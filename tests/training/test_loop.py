@@ -11,7 +11,9 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, ModelSection, TrainingSection
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
-from allocsearch.training.loop import DivergedError, Epoch, epoch_batches, train
+from allocsearch.training.batches import epoch_batches
+from allocsearch.training.divergence import DivergedError
+from allocsearch.training.loop import Epoch, train
 from allocsearch.training.schedules import free_nats, kl_weight
 
 MODEL = ModelSection(hidden=16, depth=1)

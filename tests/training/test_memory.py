@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import psutil
 import pytest
 import torch
@@ -10,6 +14,7 @@ from allocsearch.config import EvaluationSection, InputError, ModelSection, Trai
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.memory import MemoryNeed, available_memory, check_memory, memory_need
+from allocsearch.training.pretraining import contrastive_loss
 
 NEED = MemoryNeed(data=10**9, weights=2 * 10**8, activations=3 * 10**9, measurement=10**9)
 
@@ -19,12 +24,19 @@ def model_of(hidden: int = 32) -> HVAE:
 
 
 def need_of(model: HVAE, batch_size: int = 64, samples: int = 16, **changes: int) -> MemoryNeed:
-    counts = {"validation": 500, "data": 123, **changes}
+    counts = {"train": 1000, "validation": 500, "data": 123, **changes}
     training = TrainingSection(batch_size=batch_size)
     return memory_need(model, training, EvaluationSection(samples=samples), **counts)
 
 
-def kept_for_backward(model: HVAE, batch: int) -> int:
+def pretrained_need(model: HVAE, batch_size: int, **changes: int) -> MemoryNeed:
+    section = {"batch_size": batch_size, "pretrain": {"epochs": 1}}
+    training = TrainingSection.model_validate(section)
+    counts = {"train": 1000, "validation": 500, "data": 123, **changes}
+    return memory_need(model, training, EvaluationSection(), **counts)
+
+
+def kept_for_backward(model: HVAE, step: Callable[[], Tensor]) -> int:
     """Bytes of all the tensors that the graph of one step holds, counted one by one."""
     sizes: dict[int, int] = {}
     weights = {weight.data_ptr() for weight in model.parameters()}
@@ -35,11 +47,14 @@ def kept_for_backward(model: HVAE, batch: int) -> int:
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    noise = model.draw_noise(batch, torch.Generator().manual_seed(0))
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = model(torch.zeros(batch, model.likelihood.features), noise)
-    assert terms.log_likelihood.requires_grad
+        assert step().requires_grad
     return sum(sizes.values())
+
+
+def elbo_step(model: HVAE, batch: int) -> Tensor:
+    noise = model.draw_noise(batch, torch.Generator().manual_seed(0))
+    return model(torch.zeros(batch, model.likelihood.features), noise).log_likelihood
 
 
 def test_weights_are_counted_four_times() -> None:
@@ -51,9 +66,27 @@ def test_weights_are_counted_four_times() -> None:
 def test_a_step_needs_what_its_graph_holds_at_any_batch_size() -> None:
     model = model_of()
     for batch in (16, 512):
-        held = kept_for_backward(model, batch)
+        held = kept_for_backward(model, partial(elbo_step, model, batch))
         # Every unit and its gradient.
         assert need_of(model, batch).activations == pytest.approx(2 * held, rel=0.05)
+
+
+def test_a_step_of_a_pretraining_needs_what_its_graph_holds() -> None:
+    model, batch = model_of(), 400
+    need = pretrained_need(model, batch)
+    held = kept_for_backward(
+        model, lambda: contrastive_loss(0.5)(model.encoding(torch.zeros(2 * batch, 100)))
+    )
+    assert need.pretraining == pytest.approx(2 * held, rel=0.2)
+    # A batch so large is dearer than a step by the ELBO; without the section nothing changes.
+    assert need.pretraining > need.activations == need_of(model, batch).activations
+    assert need_of(model, batch).pretraining == 0
+
+
+def test_no_batch_has_more_than_the_training_examples() -> None:
+    model = model_of()
+    assert pretrained_need(model, 20_000, train=100) == pretrained_need(model, 100)
+    assert need_of(model, 20_000, train=100) == need_of(model, 100)
 
 
 def test_the_draws_of_a_measurement_are_within_its_need() -> None:
@@ -67,10 +100,12 @@ def test_the_draws_of_a_measurement_are_within_its_need() -> None:
     assert need_of(model, samples=64).measurement > need_of(model, samples=16).measurement
 
 
-def test_a_population_is_trained_at_once_and_measured_one_by_one() -> None:
-    one, four = need_of(model_of()), need_of(model_of(), population=4)
+def test_a_population_is_trained_at_once_and_else_one_by_one() -> None:
+    model = model_of()
+    one, four = pretrained_need(model, 64), pretrained_need(model, 64, population=4)
     assert (four.weights, four.activations) == (4 * one.weights, 4 * one.activations)
     assert (four.measurement, four.data) == (one.measurement, one.data)
+    assert four.pretraining == one.pretraining > 0
 
 
 def test_the_estimate_leaves_the_model() -> None:
@@ -83,8 +118,9 @@ def test_the_estimate_leaves_the_model() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_a_model_is_trained_then_measured() -> None:
+def test_a_model_is_pretrained_then_trained_then_measured() -> None:
     assert NEED.total == 4_200_000_000
+    assert replace(NEED, pretraining=4 * 10**9).total == 5_200_000_000
     assert need_of(model_of()).data == 123
 
 
@@ -118,10 +154,11 @@ def test_workers_need_their_memory_side_by_side() -> None:
         ("weights", "model.hidden"),
         ("activations", "training.batch_size"),
         ("measurement", "evaluation.samples"),
+        ("pretraining", "training.batch_size$"),
     ],
 )
 def test_the_keys_to_lower_are_those_of_the_largest_part(part: str, key: str) -> None:
-    parts = dict.fromkeys(("data", "weights", "activations", "measurement"), 1)
+    parts = dict.fromkeys(("data", "weights", "activations", "measurement", "pretraining"), 1)
     with pytest.raises(InputError, match=f"lower {key}"):
         check_memory(MemoryNeed(**{**parts, part: 10**9}), 1, 10)
 

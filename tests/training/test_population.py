@@ -12,7 +12,8 @@ from allocsearch.config import ModelSection, TrainingSection
 from allocsearch.models.build import INFERENCE_KINDS, build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.models.likelihoods.bernoulli import Bernoulli
-from allocsearch.training.loop import DivergedError, Epoch, train
+from allocsearch.training.divergence import DivergedError
+from allocsearch.training.loop import Epoch, train
 from allocsearch.training.population import train_population
 
 SHAPE = (4, 4)

@@ -13,7 +13,7 @@ from optuna.artifacts import ArtifactMeta
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from allocsearch.config import InputError, shown
+from allocsearch.config import InputError, first_problem, shown
 
 # Of characters.
 _LONGEST = 500
@@ -91,9 +91,7 @@ def _links(number: int, attributes: Mapping[str, Any]) -> Iterator[StoredFile]:
         except (RecursionError, TypeError, ValueError) as error:
             what = "no JSON"
             if isinstance(error, ValidationError):
-                first = error.errors(include_url=False)[0]
-                where = ".".join(map(str, first["loc"]))
-                what = f"{where}: found {shown(first['input'])}; {first['msg']}"
+                what = str(first_problem(error))
             raise InputError(
                 f"file {shown(key)} of trial {number} in the storage: {what}"
             ) from None

@@ -16,6 +16,7 @@ from allocsearch.config import InputError
 from allocsearch.data.continuous import to_continuous
 from allocsearch.data.fitting import fit
 from allocsearch.data.pixels import to_values
+from allocsearch.data.sequences import filled_up
 from allocsearch.data.standardisation import Standardiser
 from allocsearch.data.streams import Block
 from allocsearch.metrics.scorer import Passes
@@ -60,9 +61,9 @@ class Detector:
         """The OOD score of each example, float32 `(n,)`, nats or standard deviations.
 
         Args:
-            x: `(n, *shape)`: uint8 or floats in [0, 1] for a detector of pixels, numbers in the
-                units of the training data for one of continuous data. A memory-mapped array is
-                read batch by batch.
+            x: `(n, *shape)`: uint8 or floats in [0, 1] for a detector of pixels, ids as uint8
+                for one of tokens, numbers in the units of the training data for one of continuous
+                data. A memory-mapped array is read batch by batch.
 
         Raises:
             InputError: If shape, type or range are others.
@@ -110,7 +111,9 @@ class Detector:
         """Stored values of examples as the model was trained on them, `(n, *shape)`.
 
         Args:
-            x: As for `score`, or a list of images, `(H, W)` or `(3, H, W)`.
+            x: As for `score`, or a list of images, `(H, W)` or `(3, H, W)`, or of sequences of
+                tokens of any length, `(length,)`: they are cropped at the end, or filled up with
+                pads.
             origin: What errors name.
             resize: Whether images of other size or colours are converted.
 
@@ -118,14 +121,27 @@ class Detector:
             InputError: If shape, type or range are others than the detector is for.
         """
         if not isinstance(x, np.ndarray | Tensor):
-            parts = [self._checked(np.asarray(each)[None], origin, resize=resize) for each in x]
+            examples = (self._filled_up(np.asarray(each)) for each in x)
+            parts = [self._checked(each[None], origin, resize=resize) for each in examples]
             return torch.cat(parts)
         return self._checked(_array(x, origin), origin, resize=resize)
+
+    def _filled_up(self, tokens: NDArray[np.generic]) -> NDArray[np.generic]:
+        """A sequence of tokens in the detector's length; anything else as it is."""
+        pad, shape = self.card.model.pad, self.card.shape
+        if pad is None or not tokens.ndim == len(shape) == 1:
+            return tokens
+        return filled_up(tokens, shape[0], pad)
 
     def _checked(self, values: NDArray[np.generic], origin: str, *, resize: bool) -> Tensor:
         card = self.card
         if values.shape == (0, *card.shape):
             return torch.empty(values.shape, dtype=getattr(torch, card.dtype))
+        if card.model.one_hot and values.dtype.kind == "f":
+            raise InputError(
+                f"{origin}: found values of type {values.dtype}; the detector takes "
+                f"{self._expected}"
+            )
         convert = to_values if card.dtype == "uint8" else to_continuous
         try:
             tensor = convert(values, origin)
@@ -147,7 +163,9 @@ class Detector:
     def _expected(self) -> str:
         sizes = ", ".join(map(str, self.card.shape))
         kinds = {"uint8": "uint8, or floats in [0, 1],", "float32": "finite numbers"}
-        return f"{kinds[self.card.dtype]} of shape (n, {sizes})"
+        tokens = self.card.model.one_hot
+        kind = "ids of tokens, uint8," if tokens else kinds[self.card.dtype]
+        return f"{kind} of shape (n, {sizes})"
 
     def score_prepared(self, values: Tensor, batch_size: int | None = None) -> NDArray[np.float32]:
         """The scores of what `prepare` gave, float32 `(n,)`, in passes of `batch_size`.

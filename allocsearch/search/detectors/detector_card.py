@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from allocsearch.allocation import Allocation
 from allocsearch.config import Counts, ModelSection, Section, mistake, score_names
 from allocsearch.config.section import Count, listed
+from allocsearch.data.dataset import Kind
 
 RATES = (0.01, 0.05, 0.10, 0.20)
 
@@ -80,6 +81,7 @@ class DetectorCard(Section):
         allocation: The canonical text form, bottom to top.
         shape: Of one example.
         dtype: Of its values: `uint8` or `float32`.
+        kind: What the values are; None in cards of versions that knew no sequences.
         model: The model section of the study.
         data: Title of the ID data.
         data_fingerprint: Of all data of the search.
@@ -100,6 +102,7 @@ class DetectorCard(Section):
     allocation: str
     shape: Counts
     dtype: Literal["uint8", "float32"]
+    kind: Kind | None = None
     model: ModelSection
     data: str
     data_fingerprint: str
@@ -127,8 +130,10 @@ class DetectorCard(Section):
         self.model.check_layers(layers)
         if (self.standardisation is not None) != (self.dtype == "float32"):
             raise mistake("standardisation", "allowed, and needed, for float32 alone")
+        if self.kind is not None and (self.kind == "continuous") != (self.dtype == "float32"):
+            raise mistake("kind", f"found {self.kind!r}, which {self.dtype} values are not")
         scores = score_names(
-            layers, compressed=self.dtype == "uint8", regret=self.regret_steps > 0
+            layers, compressed=self.model.compressible, regret=self.regret_steps > 0
         )
         if self.score not in scores:
             raise mistake("score", f"found {self.score!r}; allowed: {', '.join(scores)}")

@@ -29,6 +29,7 @@ from allocsearch.search.detectors.detector_files import DetectorFiles, write_det
 from allocsearch.search.objective import Outcome, measurement_settings, save_outcome
 from allocsearch.search.retrain import retrain
 from allocsearch.training.loop import Epoch
+from allocsearch.training.pretraining import PretrainingEpoch
 
 
 def train_detector(
@@ -40,6 +41,7 @@ def train_detector(
     training: TrainingSection,
     evaluation: EvaluationSection,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_pretrain: Callable[[PretrainingEpoch], None] = lambda epoch: None,
 ) -> tuple[Outcome, DetectorCard | None]:
     """Train an allocation as `retrain` does, and write outcome and detector to a folder.
 
@@ -52,6 +54,7 @@ def train_detector(
         training: The training.
         evaluation: The measurement.
         on_epoch: Called after every epoch.
+        on_pretrain: Called after every epoch of a pretraining.
 
     Returns:
         The outcome and the card; no card where `evaluation.score` is `auto`, and there is no OOD
@@ -63,7 +66,8 @@ def train_detector(
         NotFiniteError: If a metric is NaN or infinite.
     """
     loaded = load_search_data(data)
-    outcome = retrain(allocation, seed, loaded, model, training, evaluation, on_epoch)
+    told = (on_epoch, on_pretrain)
+    outcome = retrain(allocation, seed, loaded, model, training, evaluation, *told)
     save_outcome(outcome, folder, "all")
     choice = choose_score(outcome, evaluation.score, loaded)
     if choice is None:
@@ -125,6 +129,7 @@ def fit_detector(
         allocation=str(outcome.allocation),
         shape=data.train.shape,
         dtype="float32" if data.train.continuous else "uint8",
+        kind=data.train.kind,
         model=outcome.model.section,
         data=data.train.name,
         data_fingerprint=data.fingerprint,
@@ -141,7 +146,7 @@ def fit_detector(
             _result(each.name, scores, scorer.score(each.values)) for each in data.ood_validation
         ),
         metrics=dict(outcome.measurement.metrics),
-        versions={k: v for k, v in outcome.provenance.items() if k != "data"},
+        versions={k: v for k, v in outcome.provenance.items() if k not in ("data", "labels")},
     )
     return Detector(DetectorFiles(card, outcome.model, scorer.reference, scores))
 

@@ -48,7 +48,7 @@ def table_at(path: Path, key: str) -> Iterator[AddRows]:
 
     Args:
         path: The file, .csv or .parquet; an old one stays until then.
-        key: `file` or `index`.
+        key: `file`, `name` or `index`.
     """
     with replacing(path) as file:
         if path.suffix == ".parquet":
@@ -84,7 +84,7 @@ def _parquet(file: BinaryIO, key: str) -> Iterator[AddRows]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kind = pa.string() if key == "file" else pa.int64()
+    kind = pa.int64() if key == "index" else pa.string()
     schema = pa.schema([(key, kind), ("score", pa.float32()), ("ood", pa.bool_())])
     with pq.ParquetWriter(file, schema) as writer:
 

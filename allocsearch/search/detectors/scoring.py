@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from allocsearch.config import InputError
 from allocsearch.data.streams import open_stream
 from allocsearch.search.detectors.detector import Detector
 from allocsearch.search.detectors.score_table import AddRows
@@ -67,7 +68,7 @@ def score_examples(
     Args:
         detector: The detector.
         examples: What to score.
-        open_table: From the name of the first column, `file` or `index`, to a table.
+        open_table: From the name of the first column, `file`, `name` or `index`, to a table.
         fpr: The false-positive rate of the decision.
         batch_size: Examples in one pass; None takes that of the detector.
         on_block: Called after every block, with the examples that are done and all of them.
@@ -78,14 +79,22 @@ def score_examples(
     """
     threshold = detector.threshold(fpr)
     stream = open_stream(examples.data, examples.array, examples.split)
+    if stream.names is not None and detector.card.kind != "tokens":
+        raise InputError(
+            f"--data: found {stream.title}, sequences of residues; allowed: what the detector was "
+            f"trained on"
+        )
     size = batch_size or detector.card.batch_size
     done = flagged = 0
-    with open_table("index" if stream.files is None else "file") as add_rows:
+    column = "index" if stream.files is None else "file"
+    with open_table(column if stream.names is None else "name") as add_rows:
         for block in stream.blocks(size * -(-_LEAST_READ // size)):
             last = done + len(block)
             keys: Sequence[str] | range = range(done, last)
             if stream.files is not None:
                 keys = [file.member for file in stream.files[done:last]]
+            elif stream.names is not None:
+                keys = stream.names[done:last]
             where = f"{stream.title}, examples {done} to {last - 1}"
             values = detector.prepare(block, where, resize=examples.resize)
             scores = detector.score_prepared(values, size)

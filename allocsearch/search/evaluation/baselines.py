@@ -15,7 +15,7 @@ def baselines(
 
     The uniform split, and the split that grows linearly to the middle layer and falls again, as
     8-16-8 does, each as near as the search space has it; with a step of 1 where that has no
-    such lattice.
+    such lattice. Of two layers none is in the middle, and there is the first one alone.
 
     Args:
         allocation: The allocation.
@@ -24,9 +24,9 @@ def baselines(
     layers = allocation.layers
     known = {} if section.kind == "table" else section.lattices()
     lattice = known.get(layers) or Lattice(allocation.budget, layers)
+    uniform = (UNIFORM, Allocation.from_ratio(1.0, lattice))
+    if layers < 3:
+        return (uniform,)
     weights = [min(i, layers + 1 - i) for i in range(1, layers + 1)]
     name = f"{':'.join(map(str, weights))} split"
-    return (
-        (UNIFORM, Allocation.from_ratio(1.0, lattice)),
-        (name, Allocation.from_weights(weights, lattice)),
-    )
+    return uniform, (name, Allocation.from_weights(weights, lattice))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from allocsearch.config import InputError, shown
+from allocsearch.config import InputError, first_problem, shown
 from allocsearch.config.migration import EVALUATION, OPENING, migrated, migrated_json
 from allocsearch.search.storage import write_atomically
 
@@ -69,7 +69,8 @@ class Detected:
         aupr_id: The same with ID as the positive class.
         fpr80: Share of ID examples above the threshold that detects 80 % of the OOD examples.
         fpr95: The same for 95 %.
-        negative_elbo: AUROC of the negative ELBO, the field's baseline.
+        negative_elbo: AUROC of the negative ELBO, the field's baseline; None for what has no
+            model.
         difference: AUROC less that of the uniform split with the same number of layers, each by
             its own score; None for the uniform split itself.
         difference_low: Lower end of its 95 % interval.
@@ -89,7 +90,7 @@ class Detected:
     aupr_id: float
     fpr80: float
     fpr95: float
-    negative_elbo: float
+    negative_elbo: float | None
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
@@ -116,6 +117,9 @@ class Evaluated:
         elbo_sd: Its standard deviation over seeds, nats; None for one seed.
         retention: Mean over seeds, of ID validation data, nats.
         attenuation: Mean over seeds, of ID validation data.
+        probe_accuracy: Of the ID test part, mean over seeds; None where nothing was probed.
+        probe_accuracy_knn: The same of k-nearest neighbours.
+        probe_chance: Share of the largest class.
         sets: One entry for each OOD test set.
 
     Raises:
@@ -132,6 +136,9 @@ class Evaluated:
     elbo_sd: float | None = None
     retention: float | None = None
     attenuation: float | None = None
+    probe_accuracy: float | None = None
+    probe_accuracy_knn: float | None = None
+    probe_chance: float | None = None
     sets: tuple[Detected, ...] = ()
 
     def __post_init__(self) -> None:
@@ -152,6 +159,19 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class PlainBaseline:
+    """What a plain detector reached, which is fitted to the ID train part and has no model.
+
+    Attributes:
+        name: As `sequence length`.
+        sets: One entry for each OOD test set; of one fit, as it has no seed.
+    """
+
+    name: str
+    sets: tuple[Detected, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A final evaluation that ended.
 
@@ -162,6 +182,7 @@ class Evaluation:
         provenance: Package versions by name, the machine, and `data`, the fingerprint of the
             search data.
         evaluated: The picked allocations, then the baselines.
+        plain: What plain detectors reached on the same sets; none but for tokens.
         schema_version: Version of this format.
 
     Raises:
@@ -173,6 +194,7 @@ class Evaluation:
     validation_sets: tuple[str, ...]
     provenance: Mapping[str, str]
     evaluated: tuple[Evaluated, ...]
+    plain: tuple[PlainBaseline, ...] = ()
     schema_version: Literal[1] = 1
 
     def __post_init__(self) -> None:
@@ -214,7 +236,7 @@ def read_openings(folder: Path) -> tuple[Opening, ...]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except ValueError as error:
-        raise InputError(f"{path}: {_problem(error)}; put it back as it was") from None
+        raise InputError(f"{path}: {first_problem(error)}; put it back as it was") from None
 
 
 def append_opening(folder: Path, opening: Opening) -> None:
@@ -244,12 +266,8 @@ def read_evaluation(folder: Path, opening: Opening) -> Evaluation | None:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except ValueError as error:
-        message = f"{path}: {_problem(error)}; remove the file, and evaluate again"
+        message = f"{path}: {first_problem(error)}; remove the file, and evaluate again"
         raise InputError(message) from None
-
-
-def _problem(error: ValueError) -> str:
-    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
 
 
 def latest_evaluation(folder: Path) -> Evaluation | None:

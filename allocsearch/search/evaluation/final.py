@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,10 +12,11 @@ from statistics import fmean, stdev
 import torch
 
 from allocsearch.config import DataSection, InputError
-from allocsearch.data.splits import TestData, load_test_data
+from allocsearch.data.splits import SearchData, TestData, load_test_data
 from allocsearch.metrics.finite import NotFiniteError, check_finite
+from allocsearch.metrics.probe import PROBE_METRICS, has_classes, probe_model
 from allocsearch.metrics.scorer import Scorer
-from allocsearch.search.compatibility import check_compatibility
+from allocsearch.search.compatibility import check_all
 from allocsearch.search.evaluation.baselines import UNIFORM
 from allocsearch.search.evaluation.entrants import Entrant, Pick, entrants
 from allocsearch.search.evaluation.evaluations import (
@@ -27,7 +29,12 @@ from allocsearch.search.evaluation.evaluations import (
     read_openings,
     write_evaluation,
 )
-from allocsearch.search.evaluation.final_scores import load_scores, save_scores, scores_path
+from allocsearch.search.evaluation.final_scores import (
+    load_scores,
+    probe_path,
+    save_scores,
+    scores_path,
+)
 from allocsearch.search.evaluation.final_statistics import Scored, detected
 from allocsearch.search.evaluation.fresh import (
     FreshTraining,
@@ -36,13 +43,14 @@ from allocsearch.search.evaluation.fresh import (
     train_fresh,
 )
 from allocsearch.search.evaluation.openings import next_opening
+from allocsearch.search.evaluation.plain_baselines import plain_baselines
 from allocsearch.search.evaluation.score_choice import ScoreChoice, choose_score
 from allocsearch.search.folder_lock import held
 from allocsearch.search.job_pool import Job, run_jobs
 from allocsearch.search.objective import measurement_settings, provenance
 from allocsearch.search.prediction import read_prediction
 from allocsearch.search.records import StudyRecord
-from allocsearch.search.storage import CONFIG_NAME
+from allocsearch.search.storage import CONFIG_NAME, write_atomically
 
 _LOCK_NAME = ".lock"
 _BASELINE_SCORE = "negative_elbo"
@@ -84,8 +92,8 @@ def evaluate(
     lock = evaluations_folder(folder) / _LOCK_NAME
     with held(lock, f"{folder}: another evaluation of this run is going on"):
         data, test = search_data(config.own_data), _test_data(config.own_data)
-        check_compatibility(data, config.model)
-        _check_searched(record, picks, data.fingerprint)
+        check_all(data, config.model, config.training, config.evaluation)
+        _check_searched(record, picks, data)
         chosen = entrants(picks, config, read_prediction(folder))
         numbers = fresh_seeds(record, seeds)
         sets = {dataset.name: dataset.fingerprint for dataset in test.ood_test}
@@ -111,8 +119,9 @@ def evaluate(
             opening=opening,
             study=config.study.name,
             validation_sets=tuple(entry.title for entry in config.ood_validation),
-            provenance=provenance(data, config.training),
+            provenance=provenance(data, config.training, config.evaluation),
             evaluated=_summary(trainings, scores, place, tuple(sets)),
+            plain=plain_baselines(data.train, test),
         )
         write_evaluation(folder, evaluation)
         return evaluation
@@ -138,16 +147,18 @@ def _check_possible(record: StudyRecord) -> None:
         )
 
 
-def _check_searched(record: StudyRecord, picks: Sequence[Pick], fingerprint: str) -> None:
-    """Refuse other data than the picked allocations were found with."""
+def _check_searched(record: StudyRecord, picks: Sequence[Pick], data: SearchData) -> None:
+    """Refuse other data, or other classes of a probe, than the picks were found with."""
+    here = {"data": data.fingerprint, "labels": data.probed.labels_fingerprint or "none"}
     for pick in picks:
-        searched = pick.trial.provenance.get("data", fingerprint)
-        if searched != fingerprint:
-            raise InputError(
-                f"{record.folder}: trial {pick.trial.number} was trained and measured on data "
-                f"with fingerprint {searched[:12]}, found {fingerprint[:12]}; allowed: the data "
-                f"files of the search"
-            )
+        for what, fingerprint in here.items():
+            searched = pick.trial.provenance.get(what, fingerprint)
+            if searched != fingerprint:
+                raise InputError(
+                    f"{record.folder}: trial {pick.trial.number} was trained and measured on "
+                    f"{what} with fingerprint {searched[:12]}, found {fingerprint[:12]}; "
+                    f"allowed: the data files of the search"
+                )
 
 
 def _run(
@@ -183,6 +194,19 @@ class _Test:
         allocation, seed = str(self.training.allocation), self.training.seed
         return scores_path(self.folder, allocation, seed)
 
+    @property
+    def probe_path(self) -> Path:
+        """Of the probe of the ID test part, where there is one."""
+        allocation, seed = str(self.training.allocation), self.training.seed
+        return probe_path(self.folder, allocation, seed)
+
+    @property
+    def probe(self) -> Mapping[str, float]:
+        """Its metrics; none where there was no probe."""
+        path = self.probe_path
+        found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
 
 def _score(job: _Test, check: Callable[[], None]) -> None:
     """Score all test examples by one trained model, and keep the scores."""
@@ -196,6 +220,11 @@ def _score(job: _Test, check: Callable[[], None]) -> None:
         of_ood = {dataset.name: scorer.score(dataset.values, check) for dataset in test.ood_test}
         for name, table in {"the ID test part": of_id, **of_ood}.items():
             check_finite({f"{key} of {name}": float(s.sum()) for key, s in table.items()})
+        if config.evaluation.probe is not None and has_classes(test.test.labels):
+            probing = (config.evaluation.probe, config.evaluation.batch_size, seed)
+            probed = probe_model(model, test.test, *probing, check).metrics
+            # Before the scores: a model that has them is done.
+            write_atomically(job.probe_path, json.dumps(probed))
     except NotFiniteError as error:
         job.training.fail(str(error))
         return
@@ -234,6 +263,7 @@ def _summary(
             choices[entrant],
             scored(entrant, choices[entrant].score),
             scored(entrant, _BASELINE_SCORE),
+            [_Test(each, place).probe for each in own if each.failure is None],
             None if UNIFORM in entrant.roles else uniform[entrant.allocation.layers],
             sets,
         )
@@ -247,6 +277,7 @@ def _evaluated(
     choice: ScoreChoice,
     score: Scored | None,
     negative_elbo: Scored | None,
+    probes: Sequence[Mapping[str, float]],
     uniform: Scored | None,
     sets: Sequence[str],
 ) -> Evaluated:
@@ -264,11 +295,16 @@ def _evaluated(
         return base
     elbos = (-negative_elbo.of_id.double().mean(1)).tolist()
     metrics = [own.metrics for own in ended]
+    names = PROBE_METRICS if all(probes) else ()
+    probed = {name: fmean(own[name] for own in probes) for name in names}
     return replace(
         base,
         elbo=fmean(elbos),
         elbo_sd=stdev(elbos) if len(elbos) > 1 else None,
         retention=fmean(row["retention"] for row in metrics),
         attenuation=fmean(row["attenuation"] for row in metrics),
+        probe_accuracy=probed.get("probe_accuracy"),
+        probe_accuracy_knn=probed.get("probe_accuracy_knn"),
+        probe_chance=probed.get("probe_chance"),
         sets=tuple(detected(name, score, negative_elbo, uniform) for name in sets),
     )

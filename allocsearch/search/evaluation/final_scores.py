@@ -63,3 +63,8 @@ def load_scores(
             raise InputError(f"{path}: scores of other examples than in {paths[0]}")
     of_id, *of_ood = (np.stack([own[name] for own in found]) for name in names)
     return of_id, dict(zip(sets, of_ood, strict=True))
+
+
+def probe_path(folder: Path, allocation: str, seed: int) -> Path:
+    """Where an evaluation's folder keeps the probe of one model, as `scores_path`."""
+    return scores_path(folder, allocation, seed).with_suffix(".probe.json")

@@ -29,7 +29,9 @@ class Scored:
     of_ood: Mapping[str, Tensor]
 
 
-def detected(name: str, scored: Scored, negative_elbo: Scored, uniform: Scored | None) -> Detected:
+def detected(
+    name: str, scored: Scored, negative_elbo: Scored | None, uniform: Scored | None
+) -> Detected:
     """How well an allocation detects one OOD test set.
 
     Intervals and p values are over seeds and examples where there are two seeds or more of all
@@ -39,7 +41,7 @@ def detected(name: str, scored: Scored, negative_elbo: Scored, uniform: Scored |
     Args:
         name: Of the set.
         scored: The allocation's score.
-        negative_elbo: The negative ELBO of the same trainings.
+        negative_elbo: The negative ELBO of the same trainings; None where there is no model.
         uniform: The score of the uniform split; None for that one itself, and where it has none.
     """
     of_id, of_ood = scored.of_id, scored.of_ood[name]
@@ -50,14 +52,17 @@ def detected(name: str, scored: Scored, negative_elbo: Scored, uniform: Scored |
         low, high = seeds_interval(of_id, of_ood)
     else:
         low, high = auroc_interval(of_id[0], of_ood[0])
-    baseline = zip(negative_elbo.of_id, negative_elbo.of_ood[name], strict=True)
+    baseline = None
+    if negative_elbo is not None:
+        pairs = zip(negative_elbo.of_id, negative_elbo.of_ood[name], strict=True)
+        baseline = fmean(auroc(*pair) for pair in pairs)
     return Detected(
         name=name,
         **means,
         sd=stdev(row.auroc for row in rows) if several else None,
         low=float(low),
         high=float(high),
-        negative_elbo=fmean(auroc(*pair) for pair in baseline),
+        negative_elbo=baseline,
         **_difference(name, scored, uniform),
     )
 

@@ -39,7 +39,7 @@ def choose_score(
     where = f"chosen on validation set{'' if len(names) == 1 else 's'} {', '.join(names)}"
     if entrant.trial is not None and entrant.trial.score is not None:
         return ScoreChoice(entrant.trial.score, f"{where} (trial {entrant.trial.number})")
-    scores = config.evaluation.score_names(entrant.allocation.layers, config.model.likelihood)
+    scores = config.evaluation.score_names(entrant.allocation.layers, config.model)
     aurocs = {
         name: {
             score: fmean(metrics[f"auroc.{name}.{score}"] for metrics in ended) for score in scores

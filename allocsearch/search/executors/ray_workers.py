@@ -42,6 +42,7 @@ class RayWorkers:
         )(train_waiting)
         self._tasks: list[Any] = []
         self._log: Path | None = None
+        self._cancelled = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -76,6 +77,9 @@ class RayWorkers:
             except TaskCancelledError:
                 continue
             except RayError as error:
+                if self._cancelled:
+                    # One that is cancelled before it has begun may fail in Ray's own handler.
+                    continue
                 failures.append(type(error).__name__)
                 self._write(str(error))
             else:
@@ -96,6 +100,7 @@ class RayWorkers:
 
     def terminate(self) -> None:
         """Cancel all: Ray gives SIGINT to those that run."""
+        self._cancelled = True
         for task in self._tasks:
             ray.cancel(task)
 

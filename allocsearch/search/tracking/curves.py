@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # What says how far a training is.
-_POSITION = ("epoch", "epochs", "progress")
+_POSITION = ("epoch", "epochs", "progress", "pretrain_epoch", "pretrain_epochs")
 
 
 class TrainingCurves:
@@ -38,7 +38,8 @@ class TrainingCurves:
         """Write one report of a training.
 
         The step is the epoch, or the count of the reports where they tell of none. An attempt that
-        begins at an earlier step than the last one stopped at takes its place from there on.
+        begins at an earlier step than the last one stopped at takes its place from there on. A
+        pretraining has a curve of its own.
 
         Args:
             folder: Its event folder.
@@ -49,7 +50,8 @@ class TrainingCurves:
             return
         place = self._place(folder, progress)
         self._steps[place] = self._steps.get(place, 0) + 1
-        step = int(progress.get("epoch", self._steps[place]))
+        known = progress.get("epoch", progress.get("pretrain_epoch", self._steps[place]))
+        step = int(known)
         try:
             if place not in self._writers:
                 self._writers[place] = None
@@ -78,9 +80,9 @@ class TrainingCurves:
 
     def _place(self, folder: Path, progress: Mapping[str, float]) -> Path:
         epochs = progress.get("epochs")
-        if self._epochs is None or epochs in (None, self._epochs):
-            return folder
-        return folder / f"rung of {epochs:.0f} epochs"
+        if self._epochs is not None and epochs not in (None, self._epochs):
+            folder = folder / f"rung of {epochs:.0f} epochs"
+        return folder / "pretraining" if "pretrain_epoch" in progress else folder
 
     def _tell(self, error: Exception) -> None:
         if not self._told:

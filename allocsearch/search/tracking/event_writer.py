@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,15 @@ def event_writer(folder: Path, purge_step: int | None = None) -> SummaryWriter:
     from torch.utils.tensorboard import SummaryWriter
 
     _hush()
+    _wait_for_another_second(folder)
     return SummaryWriter(str(folder), purge_step=purge_step, flush_secs=_FLUSH)
+
+
+def _wait_for_another_second(folder: Path) -> None:
+    """Let a file be read after those that are there: names are sorted by second, then process."""
+    now = time.time()
+    if any(folder.glob(f"*tfevents.{int(now):010d}.*")):
+        time.sleep(int(now) + 1 - now)
 
 
 @cache

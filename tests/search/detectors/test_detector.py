@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,6 +28,8 @@ from allocsearch.data.splits import load_search_data
 from allocsearch.metrics.auroc import auroc
 from allocsearch.search.detectors.detector import Detector
 from allocsearch.search.detectors.detector_training import train_detector
+from allocsearch.search.detectors.score_table import table_at
+from allocsearch.search.detectors.scoring import Examples, score_examples
 
 DATA = {
     "id": "digits",
@@ -248,6 +252,7 @@ def edited(folder, change):
         (lambda card: card.update(allocation="x"), "allocation: "),
         (lambda card: card.update(shape=[4, 4]), "does not fit the tensors"),
         (lambda card: card.update(dtype="float32"), "standardisation: "),
+        (lambda card: card.update(kind="continuous"), "kind: found 'continuous', which uint8 "),
         (lambda card: card.update(validation_size=5), "validation_size: found 5; .* has 399"),
         (lambda card: card.pop("thresholds"), "thresholds: missing"),
         (lambda card: card.update(extra=1), "extra: unknown key"),
@@ -274,3 +279,83 @@ def test_files_that_are_missing_or_others(copied):
     (copied / "detector.json").unlink()
     with pytest.raises(InputError, match=r"not a detector \(no detector\.json in it\)"):
         Detector.load(copied)
+
+
+@pytest.fixture(scope="module")
+def made_of_tokens(tmp_path_factory):
+    pytest.importorskip("Bio")
+    folder = tmp_path_factory.mktemp("tokens")
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(1, 22, (200, 9), generator=generator)
+    ids[(torch.arange(9) >= torch.randint(3, 10, (200, 1), generator=generator))] = 0
+    rows = ("".join(" ACDEFGHIKLMNPQRSTVWYX"[each] for each in row) for row in ids.tolist())
+    lines = [f">p{number}\n{row.rstrip()}\n" for number, row in enumerate(rows)]
+    (folder / "own.fasta").write_text("".join(lines))
+    source = {"source": "fasta", "path": [str(folder / "own.fasta")], "length": 9}
+    data = {"id": source, "validation_size": 40}
+    tokens = {"likelihood": "categorical", "one_hot": True, "levels": 22, "pad": 0, "embedding": 4}
+    evaluation = {"score": "llr_1", "score_samples": 2}
+    outcome, card = trained(folder / "best", data, evaluation, **tokens)
+    return folder / "best", outcome, card, ids
+
+
+@pytest.fixture
+def detector_of_tokens(made_of_tokens):
+    return Detector.load(made_of_tokens[0])
+
+
+def test_a_detector_of_tokens_takes_ids_alone(made_of_tokens):
+    folder, outcome, card, ids = made_of_tokens
+    detector = Detector.load(folder)
+    assert (card.kind, card.model.embedding) == ("tokens", 4)
+    for mine, own in zip(
+        detector.files.model.parameters(), outcome.model.parameters(), strict=True
+    ):
+        assert torch.equal(mine, own)
+    found = detector.score(ids[:5].byte())
+    assert np.isfinite(found).all()
+    # Floats are scaled to brightness, and ids are none.
+    with pytest.raises(InputError, match=r"type float32; the detector takes ids of tokens, uint8"):
+        detector.score(ids[:5].float() / 255)
+    with pytest.raises(InputError, match=r"found \d+ in x; allowed: ids of tokens, 0 to 21"):
+        detector.score(ids[:5].byte() + 22)
+
+
+def test_sequences_of_a_fasta_file_are_scored_in_their_own_length(tmp_path, detector_of_tokens):
+    residues = ["ACDEFG", "YWVTSRQPN", "YWVTSRQPNMLK"]
+    lines = [f">p{i}\n{letters}\n" for i, letters in enumerate(residues)]
+    (tmp_path / "x.fasta").write_text("".join(lines))
+    place = {letter: i for i, letter in enumerate("ACDEFGHIKLMNPQRSTVWY", 1)}
+    rows = [[place[letter] for letter in letters[:9]] for letters in residues]
+    filled = np.array([row + [0] * (9 - len(row)) for row in rows], dtype=np.uint8)
+    table = tmp_path / "scores.csv"
+    examples = Examples(str(tmp_path / "x.fasta"))
+    tally = score_examples(detector_of_tokens, examples, partial(table_at, table))
+    assert tally.examples == 3
+    with table.open() as file:
+        found = list(csv.DictReader(file))
+    assert [row["name"] for row in found] == ["p0", "p1", "p2"]
+    expected = detector_of_tokens.score(filled)
+    np.testing.assert_allclose([float(row["score"]) for row in found], expected, rtol=1e-5)
+
+
+# A card of before there were sequences has no kind.
+@pytest.mark.parametrize("kind", ["pixels", None])
+def test_ids_of_unknown_meaning_are_no_residues(tmp_path, made_of_tokens, kind):
+    folder = shutil.copytree(made_of_tokens[0], tmp_path / "ids")
+    card = json.loads((folder / "detector.json").read_text())
+    (folder / "detector.json").write_text(json.dumps({**card, "kind": kind}))
+    (tmp_path / "x.fasta").write_text(">a\nACDEFGHIK\n")
+    detector = Detector.load(folder)
+    with pytest.raises(InputError, match="sequences of residues; allowed: what the detector was"):
+        score_examples(detector, Examples(str(tmp_path / "x.fasta")), partial(table_at, tmp_path))
+    assert np.isfinite(detector.score(made_of_tokens[3][:2].byte())).all()
+
+
+def test_a_detector_of_pixels_takes_no_sequences(tmp_path, detector):
+    pytest.importorskip("Bio")
+    (tmp_path / "x.fasta").write_text(f">a\n{'A' * 64}\n")
+    examples = Examples(str(tmp_path / "x.fasta"))
+    with pytest.raises(InputError, match="sequences of residues; allowed: what the detector was"):
+        score_examples(detector, examples, partial(table_at, tmp_path / "scores.csv"))
+    assert not (tmp_path / "scores.csv").exists()

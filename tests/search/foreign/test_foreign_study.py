@@ -15,6 +15,7 @@ import tomli_w
 from allocsearch.config import load
 from allocsearch.report.exports.export import load_export
 from allocsearch.search.records import read_run, read_study
+from allocsearch.search.run import prepare
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
 from allocsearch.search.trainers import build_trainer
@@ -88,6 +89,15 @@ def write(tmp_path):
     return call
 
 
+def train_here(config, run):
+    """Train the trials of a study in this process, where `run` would start workers for it."""
+    config = prepare(config, run)
+    study = open_study(config, run, create=True)
+    fill(study, config, build_space(config.search_space))
+    work(study, config, run, build_trainer(config))
+    return read_study(study, config, run)
+
+
 def test_whatever_a_program_does_the_study_goes_on(write, command, main_here, monkeypatch, family):
     # Long enough for an interpreter to start on a machine that has other things to do.
     trainer = {
@@ -124,7 +134,7 @@ def test_whatever_a_program_does_the_study_goes_on(write, command, main_here, mo
         assert refused.err.count("\n") == 1
 
 
-def test_an_export_is_trained_again_by_its_program(write, command, main_here, monkeypatch, family):
+def test_an_export_is_trained_again_by_its_program(write, main_here, monkeypatch, family):
     trainer = {"kind": "command", "command": ["./train", "{allocation}", "{out}"]}
     folder = write(trainer, BAD.format(python=sys.executable), trials=9)
     monkeypatch.chdir(folder)
@@ -135,7 +145,7 @@ def test_an_export_is_trained_again_by_its_program(write, command, main_here, mo
     for first in (4, 5, 6):
         program = program.replace(f"if first == {first}:", "if False:")
     (folder / "train").write_text(program)
-    assert command("run", "study.toml", cwd=folder).code == 0
+    train_here(load(folder / "study.toml"), folder / "runs" / "foreign")
     written = main_here("export", "runs/foreign", "--pick", "max:good", "--out", "b.toml")
     assert written.code == 0, written.err
     exported = load_export(folder / "b.toml")
@@ -217,11 +227,7 @@ def test_rungs_stop_a_foreign_trainer(write, monkeypatch):
     settings = ["early_stopping.mode=forced", "early_stopping.rungs=0.25"]
     config = load(folder / "study.toml", [*settings, "study.objectives=max:good"])
     run = folder / "runs" / "foreign"
-    run.mkdir(parents=True)
-    study = open_study(config, run, create=True)
-    fill(study, config, build_space(config.search_space))
-    work(study, config, run, build_trainer(config))
-    trials = read_study(study, config, run).trials
+    trials = train_here(config, run).trials
     assert len(trials) == 9
     for place, trial in enumerate(trials):
         [rung] = trial.rungs

@@ -64,7 +64,7 @@ def test_it_does_not_matter_which_way_an_objective_is_written() -> None:
     turned = StudySection(objectives=("min:loss", "min:rate"), replicates=3)
     rng = np.random.default_rng(0)
     chosen = set()
-    for seed in range(30):
+    for seed in range(12):
         values, others = {}, {}
         for bottom in range(1, 9):
             true, count = rng.normal(size=2), int(rng.integers(1, 3))

@@ -8,6 +8,7 @@ import torch
 
 from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
+from allocsearch.data.dataset import Dataset
 from allocsearch.search.prediction import read_prediction
 from allocsearch.search.predictor import predict_study
 from allocsearch.search.records import WARM_START, read_trial
@@ -36,7 +37,7 @@ def first_trials(config: StudyConfig):
     generator = torch.Generator().manual_seed(0)
     train = torch.randint(0, 256, (200, 4, 4), generator=generator).to(torch.uint8)
     space = build_space(config.search_space)
-    prediction = predict_study(config, train)
+    prediction = predict_study(config, Dataset("train", train))
     return prediction, space, warm_starts(prediction, space)
 
 

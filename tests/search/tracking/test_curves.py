@@ -63,6 +63,18 @@ def test_the_training_of_a_rung_has_a_curve_of_its_own(tmp_path):
     assert scalars(tmp_path / "rung of 1 epochs")["training/elbo"] == [(1, 7.0)]
 
 
+def test_a_pretraining_has_a_curve_of_its_own(tmp_path):
+    curves = TrainingCurves(4)
+    for number in (1, 2):
+        place = {"pretrain_epoch": number, "pretrain_epochs": 2, "epochs": 4}
+        curves.add(tmp_path, {**place, "contrastive_loss": 3.0 / number})
+    curves.add(tmp_path, epoch(1, 4, 8.0))
+    curves.close()
+    assert scalars(tmp_path) == {"training/elbo": [(1, 8.0)]}
+    expected = {"training/contrastive_loss": [(1, 3.0), (2, 1.5)]}
+    assert scalars(tmp_path / "pretraining") == expected
+
+
 def test_reports_of_other_trainers_are_counted(tmp_path):
     curves = TrainingCurves(None)
     for share in (0.25, 0.5):
@@ -106,3 +118,19 @@ def test_a_disk_that_is_full_is_told_of_once(tmp_path, caplog, monkeypatch, wait
     assert "File too large" in record.getMessage()
     # What the thread of the writer has met is told by the warning alone.
     assert printed == []
+
+
+def test_an_attempt_within_the_second_of_another_is_read_after_it(tmp_path):
+    def attempt(epochs: int) -> None:
+        curves = TrainingCurves(4)
+        for epoch in range(1, epochs + 1):
+            curves.add(tmp_path, {"epoch": epoch, "epochs": 4, "elbo": float(epoch)})
+        curves.close()
+
+    attempt(2)
+    [killed] = tmp_path.iterdir()
+    second, host, *_ = killed.name.split("tfevents.")[1].split(".")
+    # By the name of its process it comes after any other of that second.
+    killed.rename(tmp_path / f"events.out.tfevents.{second}.{host}.9999999.0")
+    attempt(4)
+    assert scalars(tmp_path)["training/elbo"] == [(n, float(n)) for n in range(1, 5)]
