@@ -17,7 +17,7 @@ from allocsearch.report.front import (
 from allocsearch.report.labels import format_metric, metric_label
 from allocsearch.search.evaluation.baselines import UNIFORM, baselines
 from allocsearch.search.records import StudyRecord
-from allocsearch.search.sampling.losses import losses
+from allocsearch.search.sampling.losses import losses, signs
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ class Comparison:
         allocation: Its dims.
         differences: What the recommended one has more of each objective, with 95 % intervals
             where they are known.
+        verdicts: Whether it is `better` or `worse` by that; `unclear` where the interval has both
+            signs, and `equal` where nothing differs.
     """
 
     role: str
     allocation: str
     differences: tuple[str, ...]
+    verdicts: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,16 +107,17 @@ def _next_front(
 
 
 def baseline_text(beside: Sequence[Baseline]) -> str | None:
-    """What the default is, and which baselines were not trained; None without baselines."""
-    default = next((each.role for each in beside if each.role != UNIFORM), None)
-    if default is None:
-        return None
-    text = (
-        f"The default is the {default}, widest in the middle, as the 8-16-8 of Havtorn et al. "
+    """What the default is, and which baselines were not trained; None where neither is there."""
+    texts = [
+        f"The default is the {each.role}, widest in the middle, as the 8-16-8 of Havtorn et al. "
         "(2021) is."
-    )
+        for each in beside
+        if each.role != UNIFORM
+    ]
     names = [f"the {each.role} {each.allocation}" for each in beside if each.trained is None]
-    return f"{text} Not trained in this study: {', '.join(names)}." if names else text
+    if names:
+        texts.append(f"Not trained in this study: {', '.join(names)}.")
+    return " ".join(texts) or None
 
 
 def uniform_line(record: StudyRecord, front: StudyFront, chosen: Candidate) -> str | None:
@@ -168,14 +172,29 @@ def _comparison(
     objectives: Sequence[Objective],
 ) -> Comparison:
     intervals = difference_interval(front, chosen, other)
-    texts = []
-    for i, objective in enumerate(objectives):
-        text = _signed(objective.metric, chosen.mean[i] - other.mean[i])
+    texts, verdicts = [], []
+    for i, (objective, sign) in enumerate(zip(objectives, signs(objectives), strict=True)):
+        difference = chosen.mean[i] - other.mean[i]
+        text = _signed(objective.metric, difference)
+        # What is shown as 0 is none.
+        ends = (difference, difference) if float(text) else (0.0, 0.0)
         if intervals is not None:
-            low, high = (_signed(objective.metric, end) for end in intervals[i])
+            ends = intervals[i]
+            low, high = (_signed(objective.metric, end) for end in ends)
             text = f"{text} ({low} to {high})"
         texts.append(text)
-    return Comparison(role, str(other.allocation or "unknown"), tuple(texts))
+        verdicts.append(_verdict(min(sign * end for end in ends), max(sign * end for end in ends)))
+    allocation = str(other.allocation or "unknown")
+    return Comparison(role, allocation, tuple(texts), tuple(verdicts))
+
+
+def _verdict(low: float, high: float) -> str:
+    """In a word what a difference of losses within these ends is."""
+    if low == high == 0:
+        return "equal"
+    if low <= 0 <= high:
+        return "unclear"
+    return "better" if high < 0 else "worse"
 
 
 def _signed(metric: str, value: float) -> str:

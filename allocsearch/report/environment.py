@@ -10,6 +10,7 @@ _NAMES = {
     "python": "Python",
     "commit": "commit of allocsearch",
     "data": "fingerprint of the data",
+    "labels": "fingerprint of the classes that are probed",
     "threads": "threads of a worker",
 }
 _DATA = "data"

@@ -281,3 +281,16 @@ def knee(members: Sequence[Candidate], objectives: Sequence[Objective]) -> Candi
     least = distances.min() + 1e-12
     near = [member for member, d in zip(pool, distances, strict=True) if d <= least]
     return min(near, key=lambda member: (-(member.probability or 0.0), member.trial.number))
+
+
+def best_members(
+    members: Sequence[Candidate], objectives: Sequence[Objective]
+) -> tuple[Candidate, ...]:
+    """The member of a front that is best in each objective; ties go to the lowest number."""
+    cost = losses([member.mean for member in members], objectives)
+    return tuple(
+        min(
+            zip(column, members, strict=True), key=lambda entry: (entry[0], entry[1].trial.number)
+        )[1]
+        for column in cost.T.tolist()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _LAYERED = re.compile(r"(rate|information|active_units)_([0-9]+)")
 _SKIPPING = re.compile(r"(distortion|explained)_skip_([0-9]+)")
@@ -21,6 +21,9 @@ _NAMES = {
     "aupr_id": "AUPR, ID positive",
     "fpr80": "FPR at 80 % TPR",
     "fpr95": "FPR at 95 % TPR",
+    "probe_accuracy": "probe accuracy",
+    "probe_accuracy_knn": "probe accuracy, k-NN",
+    "probe_chance": "probe, chance level",
 }
 
 
@@ -128,3 +131,9 @@ def trials_text(numbers: tuple[int, ...]) -> str:
     texts = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_MOST_RANGES]]
     more = f" and others, {len(numbers):,} in all" if len(ranges) > _MOST_RANGES else ""
     return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(texts)}{more}"
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

@@ -20,9 +20,16 @@ from allocsearch.report.candidate_text import (
     uncertainty_lines,
     value_text,
 )
+from allocsearch.report.content import Content, content_of
 from allocsearch.report.environment import difference_lines, settings
 from allocsearch.report.evaluation_table import HEADER, EvaluationRow, evaluation_cells
-from allocsearch.report.evaluation_text import choice_lines, method_text, opened_text
+from allocsearch.report.evaluation_text import (
+    choice_lines,
+    mean_text,
+    method_text,
+    opened_text,
+    plain_lines,
+)
 from allocsearch.report.figures import theme
 from allocsearch.report.front import (
     StudyFront,
@@ -38,11 +45,7 @@ from allocsearch.report.labels import (
     trials_text,
     with_interval,
 )
-from allocsearch.report.panels.chosen_files import chosen_files
-from allocsearch.report.panels.depth_pictures import depth_pictures
-from allocsearch.report.panels.trial_panels import panels
 from allocsearch.report.recommendation import recommendation
-from allocsearch.report.representatives import representatives
 from allocsearch.report.reproduction import reproduction_steps
 from allocsearch.report.rung_text import rung_table
 from allocsearch.report.tables import trials_frame
@@ -79,13 +82,17 @@ class FinalEvaluation:
 
     opened: str
     when: str
+    mean: str | None
     header: tuple[str, ...]
     rows: tuple[EvaluationRow, ...]
     lines: tuple[str, ...]
 
 
 def write_page(
-    record: StudyRecord, front: StudyFront | None = None, refresh: float | None = None
+    record: StudyRecord,
+    front: StudyFront | None = None,
+    refresh: float | None = None,
+    content: Content | None = None,
 ) -> Path:
     """Write `report.html` into the run folder, and return its path.
 
@@ -93,14 +100,18 @@ def write_page(
         record: The study.
         front: Its front, where that is known already.
         refresh: As for `render_page`.
+        content: What there is to show, where that is made already.
     """
     path = record.folder / REPORT_NAME
-    write_atomically(path, render_page(record, front, refresh))
+    write_atomically(path, render_page(record, front, refresh, content))
     return path
 
 
 def render_page(
-    record: StudyRecord, front: StudyFront | None = None, refresh: float | None = None
+    record: StudyRecord,
+    front: StudyFront | None = None,
+    refresh: float | None = None,
+    content: Content | None = None,
 ) -> str:
     """The report of a study as one HTML document that makes no request.
 
@@ -109,6 +120,7 @@ def render_page(
         front: Its front, where that is known already.
         refresh: Seconds after which an open page reads itself again, for as long as somebody
             writes it again; None for never.
+        content: What there is to show, where that is made already.
     """
     environment = Environment(
         loader=PackageLoader("allocsearch", "report"),
@@ -119,9 +131,7 @@ def render_page(
     )
     front = front or study_front(record)
     frame = trials_frame(record, front)
-    files = chosen_files(record, front)
-    figures, omitted = panels(record, front, frame, files)
-    pictures, no_pictures = depth_pictures(record, representatives(record, front), files)
+    content = content or content_of(record, front, frame)
     trials = listed(frame, record.config.study.parsed_objectives)
     header, rows = _rows(record, trials)
     found = settings(record)
@@ -138,6 +148,8 @@ def render_page(
         refresh=refresh,
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         recommendation=recommendation(record, front),
+        # The best in one objective is no knee.
+        several=len(record.config.study.parsed_objectives) > 1,
         evaluation=final_evaluation(record),
         header=header,
         rows=rows,
@@ -149,10 +161,10 @@ def render_page(
             for i, objective in enumerate(record.config.study.parsed_objectives)
         ),
         uncertainty=uncertainty_lines(front, record.config.study.parsed_objectives),
-        panels=figures,
-        pictures=pictures,
+        panels=content.panels,
+        pictures=content.pictures,
         rungs=rung_table(record),
-        omitted=(*omitted, *no_pictures),
+        omitted=content.omitted,
         trials_text=listed_text(trials, frame),
         failures=failures[-MOST:],
         failures_text=latest_text(failures),
@@ -161,9 +173,9 @@ def render_page(
         differences=difference_lines(found),
         trials_of=trials_text,
         steps=reproduction_steps(record, found),
-        figure_json=[json.loads(panel.figure.to_json()) for panel in figures],
+        figure_json=[json.loads(panel.figure.to_json()) for panel in content.panels],
         templates={scheme: theme.template(scheme).to_plotly_json() for scheme in _SCHEMES},
-        plotly_js=Markup(get_plotlyjs()) if figures else None,  # noqa: S704
+        plotly_js=Markup(get_plotlyjs()) if content.panels else None,  # noqa: S704
     )
 
 
@@ -204,16 +216,19 @@ def final_evaluation(record: StudyRecord) -> FinalEvaluation | None:
     opened = opened_text(openings)
     latest = latest_evaluation(record.folder)
     if latest is None:
-        return FinalEvaluation(opened, openings[-1].when, (), (), ("None of them has ended.",))
-    lines = (*choice_lines(latest), method_text(latest))
+        none = ("None of them has ended.",)
+        return FinalEvaluation(opened, openings[-1].when, None, (), (), none)
+    lines = (*choice_lines(latest), *plain_lines(latest), method_text(latest))
     rows = evaluation_cells(latest)
-    return FinalEvaluation(opened, latest.opening.when, HEADER, rows, lines)
+    mean = mean_text(latest)
+    return FinalEvaluation(opened, latest.opening.when, mean, HEADER, rows, lines)
 
 
 def _rows(record: StudyRecord, frame: pd.DataFrame) -> tuple[tuple[str, ...], list[Row]]:
     """Header and rows of the table of trials: what tells them apart; the CSV has the rest."""
     objectives = [objective.metric for objective in record.config.study.parsed_objectives]
-    metrics = [m for m in dict.fromkeys([*objectives, "elbo", "auroc_worst"]) if m in frame]
+    told = [*objectives, "elbo", "auroc_worst", "probe_accuracy", "probe_accuracy_knn"]
+    metrics = [metric for metric in dict.fromkeys(told) if metric in frame]
     # Plain dicts: a data frame's rows cost a thousand times more to walk through.
     rows = frame.to_dict("records")
     labels = [_label(metric, rows) for metric in metrics]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from allocsearch.report.front import StudyFront, knee, study_front
+from allocsearch.report.front import StudyFront, best_members, knee, study_front
 from allocsearch.search.records import StudyRecord, TrialRecord
-from allocsearch.search.sampling.losses import losses
 
 
 def representatives(
@@ -17,8 +16,7 @@ def representatives(
     objectives = record.config.study.parsed_objectives
     if not members:
         return ()
-    cost = losses([member.mean for member in members], objectives)
-    best = [members[int(column.argmin())] for column in cost.T]
+    best = best_members(members, objectives)
     chosen = {m.trial.number: m.trial for m in (knee(members, objectives), *best)}
     return tuple(chosen.values())
 

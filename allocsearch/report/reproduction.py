@@ -10,8 +10,8 @@ from allocsearch.report.environment import Setting
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.storage import CONFIG_NAME
 
-# What results depend on beside the program itself and Python.
-_PINNED = ("torch", "numpy", "optuna", "scikit-learn")
+# What results depend on beside the program itself and Python; the last with a pretraining.
+_PINNED = ("torch", "numpy", "optuna", "scikit-learn", "pytorch-metric-learning")
 _AGAIN = "repeated"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from allocsearch.config import EarlyStoppingSection
 from allocsearch.report.early_stopping import RungStanding, rung_replay, rung_standings
-from allocsearch.report.labels import metric_name
+from allocsearch.report.labels import metric_name, names_text
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.rungs.rank_correlation import RankCorrelation
 from allocsearch.search.rungs.rung_replay import Replay
@@ -101,12 +101,12 @@ def _reason(standing: RungStanding, names: Sequence[str], section: EarlyStopping
         low = [name for name, _, tau in pairs if tau is not None and tau.high < least]
         return (
             f"{head} stops no trial: its tau is below {least:g} (early_stopping.min_correlation) "
-            f"for {_and(low)}."
+            f"for {names_text(low)}."
         )
     if found.verdict == "not proven":
         return (
             f"{head} stops no trial: a tau above {least:g} (early_stopping.min_correlation) is "
-            f"not proven for {_and(lacking)}."
+            f"not proven for {names_text(lacking)}."
         )
     if lacking:
         return f"{head} is trusted by the full trainings that had ended before it first judged."
@@ -126,8 +126,3 @@ def _replay(record: StudyRecord, standing: RungStanding) -> str:
         f"stopped {len(found.stopped)} of them, {balance} of their cost, "
         f"and lost {found.lost} of the {found.front} on their front."
     )
-
-
-def _and(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

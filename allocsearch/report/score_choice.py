@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
+from allocsearch.report.labels import names_text
 from allocsearch.search.records import StudyRecord, TrialRecord
 
 
@@ -21,11 +22,11 @@ def score_choice(record: StudyRecord, trial: TrialRecord) -> str | None:
         return f"AUROC is that of the score {trial.score}, which the study names."
     means = _means(trial, sets)
     if trial.score not in means:
-        return f"AUROC is that of the score {trial.score}, chosen on {' and '.join(sets)}."
+        return f"AUROC is that of the score {trial.score}, chosen on {names_text(sets)}."
     others = {name: mean for name, mean in means.items() if name != trial.score}
     text = (
         f"AUROC is that of the score {trial.score}, the best of {len(means)} for this trial on "
-        f"{' and '.join(sets)} ({means[trial.score]:.3f} in the mean"
+        f"{names_text(sets)} ({means[trial.score]:.3f} in the mean"
     )
     if not others:
         return f"{text})."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from allocsearch.search.sampling.replicates import by_allocation
 MOST_STEPS = 250
 
 
-def course_frame(record: StudyRecord) -> pd.DataFrame:
+def course_frame(record: StudyRecord, always: Collection[int] = ()) -> pd.DataFrame:
     """The hypervolume of the front of what had ended, from the first to the last trial.
 
     The front is that of the means over the trainings that each allocation had by then. The
@@ -28,17 +28,19 @@ def course_frame(record: StudyRecord) -> pd.DataFrame:
 
     Args:
         record: The study.
+        always: Numbers of trials that have a row in any case, if they ended.
 
     Returns:
         A row for each trial that ended, by the time of its end; of more than 250 as many, evenly,
-        with the last one. Columns: `number`, `allocation` (text), `trials` (that had ended),
-        `seconds` (their durations summed; missing where one is unknown), `hypervolume` and, with
-        one objective, `best` (the best mean so far). The latter two are missing before the first
-        complete trial. No rows where no trial has finite objectives.
+        with the last one, and those of `always`. Columns: `number`, `allocation` (text),
+        `trials` (that had ended), `seconds` (their durations summed; missing where one is
+        unknown), `hypervolume` and, with one objective, `best` (the best mean so far). The latter
+        two are missing before the first complete trial. No rows where no trial has finite
+        objectives.
     """
     objectives = record.config.study.parsed_objectives
     groups = by_allocation(comparable(record))
-    ended = sorted((trial for trial in record.trials if _ended(trial)), key=_when)
+    ended = in_order_of_end(trial for trial in record.trials if _ended(trial))
     columns = ["number", "allocation", "trials", "seconds", "hypervolume", "best"]
     if not groups:
         return pd.DataFrame(columns=columns)
@@ -53,7 +55,7 @@ def course_frame(record: StudyRecord) -> pd.DataFrame:
         if (group := place.get(trial.number)) is not None:
             counts[group] += 1
             means[group] = _extended(means[group], trial.values, int(counts[group]))
-        if i in steps:
+        if i in steps or trial.number in always:
             known = losses(means[counts > 0], objectives)
             found = _volume_and_best(known, reference, ideal)
             rows.append((trial.number, str(trial.allocation or ""), i + 1, seconds, *found))
@@ -61,6 +63,11 @@ def course_frame(record: StudyRecord) -> pd.DataFrame:
     # Losses are turned back into the objective's own direction.
     frame["best"] = frame["best"] * signs(objectives)[0] if len(objectives) == 1 else math.nan
     return frame
+
+
+def in_order_of_end(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Trials that ended, in the order in which the rows of `course_frame` count them."""
+    return sorted(trials, key=_when)
 
 
 def _ended(trial: TrialRecord) -> bool:

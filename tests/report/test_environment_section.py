@@ -104,6 +104,10 @@ def test_packages_are_installed_beside_the_same_program(three):
     assert step.purpose.endswith("3.12.1, beside allocsearch 0.1.0 of commit abc-dirty")
     # The build is not on the index that pip asks.
     assert step.commands == ("pip install torch==2.6.0 numpy==2.4.6",)
+    pretrained = {**more, "pytorch-metric-learning": "2.9.0"}
+    record = made_in(three, *[pretrained] * 3)
+    [step, *_] = reproduction_steps(record, settings(record))
+    assert step.commands[0].endswith(" numpy==2.4.6 pytorch-metric-learning==2.9.0")
 
 
 def test_what_several_workers_change_is_said(three):

@@ -15,6 +15,7 @@ from allocsearch.search.evaluation.evaluations import (
     Evaluated,
     Evaluation,
     Opening,
+    PlainBaseline,
     append_opening,
     read_evaluation,
     read_openings,
@@ -77,16 +78,55 @@ def test_text_says_what_was_found_and_what_was_chosen_where(evaluation):
     assert "near (worst)" in lines[3]
     assert "0.250" in lines[3]
     assert "all trainings failed" in lines[4]
+    assert lines[5] == "AUROC in the mean over 2 test sets (the lowest): 20-8-4 0.925 (0.900)."
     choice = "20-8-4: knee (trial 3); score kl_1: chosen on validation set inversion (trial 3)"
-    assert lines[5] == f"{choice}; ELBO of the ID test part -30.2 nats"
+    assert lines[6] == f"{choice}; ELBO of the ID test part -30.2 nats"
     assert all(len(line) == len(lines[2]) for line in lines[1:4])
-    assert lines[6:9] == [
+    assert lines[7:10] == [
         "11-11-10: uniform split; no training ended well",
         "  seed 1 failed: loss is nan",
         "  seed 2 failed: loss is nan",
     ]
-    assert "over 2 fresh seeds and the examples" in lines[9]
-    assert "not corrected for 1 comparison per test set" in lines[9]
+    assert "over 2 fresh seeds and the examples" in lines[10]
+    assert "not corrected for 1 comparison per test set" in lines[10]
+
+
+def test_plain_detectors_are_in_the_table_and_where_they_win_is_said(evaluation, tmp_path):
+    plain = tuple(
+        PlainBaseline(
+            name,
+            tuple(
+                Detected(each, auroc, None, auroc - 0.1, auroc + 0.1, 0.8, 0.7, 0.4, 0.5, None)
+                for each, auroc in zip(("far", "near"), aurocs, strict=True)
+            ),
+        )
+        for name, aurocs in (("sequence length", (0.6, 0.97)), ("composition", (0.9503, 0.96)))
+    )
+    lines = shown(replace(evaluation, plain=plain)).splitlines()
+    assert lines[5].split()[:4] == ["sequence", "length", "far", "0.600"]
+    assert lines[8].split()[1:3] == ["near", "0.960"]
+    assert (
+        "A plain detector does better than 20-8-4 on 1 of 2 test sets: near (sequence length "
+        "0.970 against 0.900)."
+    ) in lines
+    assert (
+        "AUROC in the mean over 2 test sets (the lowest): 20-8-4 0.925 (0.900); sequence length "
+        "0.785 (0.600); composition 0.955 (0.950)."
+    ) in lines
+    weak = tuple(replace(each, sets=plain[0].sets[:1] * 2) for each in plain)
+    text = shown(replace(evaluation, plain=weak))
+    assert "No plain detector does better than 20-8-4 on any of 2 test sets." in text
+    write_evaluation(tmp_path, replace(evaluation, plain=plain))
+    assert read_evaluation(tmp_path, OPENING).plain == plain
+    with write_evaluation_table(replace(evaluation, plain=plain), tmp_path).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["allocation"] for row in rows[3:]] == ["sequence length"] * 2 + ["composition"] * 2
+    assert (rows[4]["auroc"], rows[4]["roles"]) == ("0.97", "plain detector")
+
+
+def test_one_test_set_has_no_mean(evaluation):
+    ours = replace(evaluation.evaluated[0], sets=evaluation.evaluated[0].sets[:1])
+    assert "in the mean" not in shown(replace(evaluation, evaluated=(ours,)))
 
 
 def test_one_seed_is_said_to_be_one(evaluation):

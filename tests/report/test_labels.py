@@ -9,6 +9,7 @@ from allocsearch.report.labels import (
     format_metric,
     interval_text,
     metric_label,
+    names_text,
     trials_text,
     with_interval,
 )
@@ -84,3 +85,9 @@ def test_a_value_has_its_interval_where_both_ends_are_known():
 )
 def test_numbers_of_trials_are_ranges(numbers, text):
     assert trials_text(numbers) == text
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert names_text(["a"]) == "a"
+    assert names_text(["a", "b"]) == "a and b"
+    assert names_text(["a", "b", "c"]) == "a, b and c"

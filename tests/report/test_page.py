@@ -12,7 +12,7 @@ import pytest
 from allocsearch.report.exports.pick import pick
 from allocsearch.report.front import pareto_front
 from allocsearch.report.page import render_page, write_page
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 from allocsearch.report.recommendation import recommendation
 from allocsearch.search.evaluation.evaluations import (
     Detected,
@@ -202,6 +202,8 @@ def test_study_in_which_all_failed(study):
 def test_one_objective_has_no_front_plot(study_of):
     page = _Page(render_page(study_of([[1.0], [2.0], [3.0]])))
     assert "the study has one objective" in page.text
+    assert "Recommended allocation" in page.text
+    assert "knee of" not in page.text
     # The metric against ratio and over the splits, and over the cost by time and by trials.
     assert len(page.plots()) == 4
 
@@ -215,8 +217,8 @@ def test_page_is_written_into_the_run_folder(study):
 
 def test_report_needs_no_torch():
     code = (
-        "import sys, allocsearch.report.page, allocsearch.report.exports.export; "
-        "import allocsearch.report.exports.pick; "
+        "import sys, allocsearch.report.page; "
+        "import allocsearch.report.exports.export, allocsearch.report.exports.pick; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from allocsearch.allocation import Allocation
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 from allocsearch.report.predictions import prediction_curves, trial_agreement
 from allocsearch.search.prediction import (
     LayerCountPrediction,

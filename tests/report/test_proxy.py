@@ -14,7 +14,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import StudyConfig
 from allocsearch.report import agreement
 from allocsearch.report.page import render_page
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 from allocsearch.report.proxy import ValidationSet, proxy_check
 from allocsearch.report.proxy_text import proxy_lines, proxy_warnings, tau_text
 from allocsearch.report.terminal.summary import status_lines, summary

@@ -76,10 +76,15 @@ def test_it_is_compared_with_the_runner_up_and_the_baselines(tmp_path):
         ("+2.25", "-0.250"),
         ("+1.75", "0.000"),
     ]
+    assert [row.verdicts for row in found.comparisons] == [
+        ("worse", "better"),
+        ("better", "better"),
+        ("better", "equal"),
+    ]
     assert found.baselines == DEFAULT
     page = render_page(record)
-    assert "What it has more (+) or less (-) than others<" in page
-    assert '<td class="number">+2.25</td>' in page
+    assert "What it has more (+) or less (-) than others, of one training each<" in page
+    assert '<td class="number">+2.25 <span>better</span></td>' in page
 
 
 def test_the_runner_up_of_what_is_best_in_everything_is_of_the_next_front(tmp_path):
@@ -121,10 +126,11 @@ def test_what_an_interval_is_over_is_said(study):
     assert examples in page
 
 
-def test_differences_have_the_interval_of_two_means(tmp_path):
+@pytest.mark.parametrize(("retention", "verdict"), [(5.0, "better"), (6.0, "unclear")])
+def test_differences_have_the_interval_of_two_means(tmp_path, retention, verdict):
     record = study(
         tmp_path,
-        ("8-8-8", (5.0, 0.75)),
+        ("8-8-8", (retention, 0.75)),
         ("12-8-4", (7.0, 0.5)),
         ("12-8-4", (7.5, 0.5)),
         ("12-8-4", (8.0, 0.5)),
@@ -133,8 +139,10 @@ def test_differences_have_the_interval_of_two_means(tmp_path):
     [uniform] = found.comparisons
     # Pooled over one allocation with three trainings: a deviation of 0.5 with 2 degrees.
     half = stats.t(2).ppf(0.975) * 0.5 * (1 / 3 + 1) ** 0.5
-    assert uniform.differences[0] == f"+2.50 ({2.5 - half:+.2f} to {2.5 + half:+.2f})"
-    assert "than others, 95 % intervals<" in render_page(record)
+    more = 7.5 - retention
+    assert uniform.differences[0] == f"{more:+.2f} ({more - half:+.2f} to {more + half:+.2f})"
+    assert uniform.verdicts == (verdict, "better")
+    assert "than others, 95 % intervals; unclear is what may be either<" in render_page(record)
 
 
 def test_what_was_not_trained_is_named(tmp_path):

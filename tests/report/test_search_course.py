@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from optuna._hypervolume.wfg import compute_hypervolume
+from pandas.testing import assert_frame_equal
 
 from allocsearch.allocation import Allocation
 from allocsearch.report.front import study_front
@@ -80,6 +81,11 @@ def test_a_large_study_has_some_steps_and_the_last_is_among_them(study_of):
     frame = course_frame(record)
     assert len(frame) == MOST_STEPS
     assert frame["trials"].iloc[[0, -1]].tolist() == [1, 2000]
+    [left_out, *_] = {*range(2000)} - {*frame["number"]}
+    with_it = course_frame(record, always=[left_out])
+    assert [*with_it["number"]] == sorted([*frame["number"], left_out])
+    without = with_it[with_it["number"] != left_out].reset_index(drop=True)
+    assert_frame_equal(without, frame)
     trials = tuple(
         dataclasses.replace(t, allocation=Allocation((1 + t.number % 7, 8, 8)))
         for t in record.trials

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from allocsearch.report.figures import theme
 from allocsearch.report.front import StudyFront, study_front
 from allocsearch.report.labels import metric_name, with_unit
-from allocsearch.report.panels.trial_panels import panels
-from allocsearch.search.artifacts.at_hand import FilesAtHand
+from allocsearch.report.panels.trial_panels import trial_panels
 from allocsearch.search.records import StudyRecord, TrialRecord
 
-# Of the report, those that Optuna has not, and that are drawn from the trials alone.
-_SECTIONS = ("front", "ratio", "splits", "layers", "cost", "importance")
 # Characters of all plots together: they are sent again and again.
 _MOST_PLOTS = 1_000_000
 # The dashboard looks at all attributes for each trial.
@@ -33,16 +31,14 @@ def attributes(record: StudyRecord, ids: dict[int, int]) -> dict[str, str | int]
 
 
 def _plots(record: StudyRecord, front: StudyFront) -> Iterator[tuple[str, str]]:
-    """The figures of the report, the first ones first, for as long as there is room."""
-    shown, _ = panels(record, front, files=FilesAtHand())
+    """The figures of the report that need no files, the first ones first, while there is room."""
     room = _MOST_PLOTS
-    for panel in shown:
-        if panel.section not in _SECTIONS:
-            continue
+    for panel in trial_panels(record, front)[0]:
         figure = panel.figure
         # Over the legend; the buttons of the dashboard are on the right.
         title = {"text": panel.title, "x": 0, "xref": "paper", "y": 0.97, "yref": "container"}
-        figure.update_layout(title=title, margin={"t": 96})
+        # It does not tell its own colours to the plots of others, and may be dark.
+        figure.update_layout(title=title, margin={"t": 112}, paper_bgcolor=theme.PAPER)
         text = figure.to_json()
         room -= len(text)
         if room < 0:

@@ -23,6 +23,7 @@ from allocsearch.config import (
     TrainingSection,
     first_mistake,
     format_yaml,
+    is_hvae_oodd,
     mistake,
 )
 from allocsearch.config.migration import EXPORT, read_migrated
@@ -116,7 +117,8 @@ class ExportedAllocation(Section):
         if self.data is None:
             raise mistake("data", "missing; it has no default")
         self.model.check_layers(parsed.layers)
-        self.evaluation.check_score(parsed.layers, self.model.likelihood)
+        self.evaluation.check_score(parsed.layers, self.model)
+        self.evaluation.check_probe(parsed.layers)
         return self
 
     @property
@@ -224,8 +226,14 @@ def load_export(path: Path) -> ExportedAllocation:
     Raises:
         InputError: With one line that names the file, the key, what was found and what is allowed.
     """
+    content = read_migrated(path, EXPORT)
+    if is_hvae_oodd(content):
+        raise InputError(
+            f"{path}: a config for the program hvae-oodd, without data and training; allowed: "
+            "what allocsearch export writes with --format toml, yaml, json or hydra"
+        )
     try:
-        return ExportedAllocation.model_validate(read_migrated(path, EXPORT))
+        return ExportedAllocation.model_validate(content)
     except ValidationError as error:
         key, message = first_mistake(error, ExportedAllocation)
         raise InputError(f"{path}: {key}: {message}") from None

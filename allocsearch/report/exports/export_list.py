@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from allocsearch.report.candidate_text import uncertainty_lines
-from allocsearch.report.exports.pick import FORMS, FRONT, best_members, picked_front
-from allocsearch.report.front import knee
+from allocsearch.report.exports.pick import FORMS, FRONT, picked_front
+from allocsearch.report.front import best_members, knee
 from allocsearch.report.terminal.front_table import front_table
 from allocsearch.report.terminal.summary import front_text
 from allocsearch.search.records import StudyRecord

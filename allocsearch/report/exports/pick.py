@@ -12,14 +12,15 @@ import numpy as np
 from allocsearch.config import InputError, Objective, hint, suggestion
 from allocsearch.report.exports.constraints import read_constraints, satisfying
 from allocsearch.report.front import (
-    Candidate,
     StudyFront,
+    best_members,
     certain_members,
     comparable,
     front_of,
     knee,
     scaled_losses,
 )
+from allocsearch.report.labels import trials_text
 from allocsearch.search.records import StudyRecord, TrialRecord
 from allocsearch.search.sampling.losses import losses, signs
 from allocsearch.search.sampling.replicates import Replicates, by_allocation, pooled_spread
@@ -166,19 +167,6 @@ def _of_front(record: StudyRecord, text: str, where: Sequence[str]) -> TrialReco
     ).trial
 
 
-def best_members(
-    members: Sequence[Candidate], objectives: Sequence[Objective]
-) -> tuple[Candidate, ...]:
-    """The member of a front that is best in each objective; ties go to the lowest number."""
-    cost = losses([member.mean for member in members], objectives)
-    return tuple(
-        min(
-            zip(column, members, strict=True), key=lambda entry: (entry[0], entry[1].trial.number)
-        )[1]
-        for column in cost.T.tolist()
-    )
-
-
 def _objective(text: str, name: str, objectives: Sequence[Objective]) -> int:
     """The place of an objective of the study."""
     known = [objective.metric for objective in objectives]
@@ -260,8 +248,8 @@ def _numbered(record: StudyRecord, text: str, number: int) -> TrialRecord:
             break
     else:
         found = f"there is no trial {number}"
-    allowed = _listed([trial.number for trial in record.complete])
-    raise InputError(f"--pick {text}: {found}. Allowed: the complete trials {allowed}.")
+    allowed = trials_text(tuple(trial.number for trial in record.complete))
+    raise InputError(f"--pick {text}: {found}. Allowed: the complete {allowed}.")
 
 
 def _nothing(record: StudyRecord, text: str) -> InputError:
@@ -270,14 +258,3 @@ def _nothing(record: StudyRecord, text: str) -> InputError:
     if complete:
         problem = f"none of the {complete} complete trials has finite objectives"
     return InputError(f"{record.folder}: --pick {text}: {problem}")
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    """Numbers in ascending order, runs of them joined: `0-4, 6`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1] = [runs[-1][0], number]
-        else:
-            runs.append([number])
-    return ", ".join("-".join(map(str, run)) for run in runs)

@@ -201,10 +201,7 @@ def layer_bars(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> go.Fig
     unit = "" if kind == "active_units" else " (nats)"
     figure.update_layout(
         template=theme.template("light"),
-        barmode="group",
-        bargap=0.25,
-        bargroupgap=0.08,
-        showlegend=True,
+        **theme.GROUPED_BARS,
         yaxis_title_text=f"{kind.replace('_', ' ')}{unit}",
     )
     return figure

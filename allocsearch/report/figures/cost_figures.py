@@ -22,7 +22,7 @@ def course_curve(
     *,
     metric: str | None = None,
     volume: Volume | None = None,
-    recommended: str | None = None,
+    recommended: int | None = None,
 ) -> go.Figure:
     """What had been reached after each trial, as a stepped line over its cost.
 
@@ -31,7 +31,8 @@ def course_curve(
         cost: What the horizontal axis is: durations summed, or the number of trials.
         metric: The objective whose best mean is drawn; without it the hypervolume is.
         volume: The last hypervolume, whose interval is drawn where it is known.
-        recommended: The allocation whose first row in the frame gets a mark.
+        recommended: The number of the trial that gets a mark: the first complete one of the
+            recommended allocation, of which the frame has to have a row.
     """
     column = "hypervolume" if metric is None else "best"
     rows = frame.dropna(subset=[column, cost])
@@ -72,16 +73,16 @@ def course_curve(
                 hovertemplate="%{y:.4g}<extra>95 % interval</extra>",
             )
         )
-    at = rows.index[rows["allocation"] == recommended]
-    if recommended is not None and len(at):
+    for i in rows.index[rows["number"] == recommended]:
+        allocation = rows["allocation"][i] or f"trial {recommended}"
         figure.add_trace(
             go.Scatter(
-                x=[x[at[0]]],
-                y=[rows[column][at[0]]],
+                x=[x[i]],
+                y=[rows[column][i]],
                 mode="markers",
-                name=f"{recommended} first trained",
+                name=f"{allocation} first trained",
                 marker={"color": theme.KNEE, "size": 11, "symbol": "diamond"},
-                hovertemplate=f"<b>{recommended}</b>, recommended<extra></extra>",
+                hovertemplate=f"<b>{allocation}</b>, recommended<extra></extra>",
             )
         )
     title = f"training time of all trials ({unit})" if cost == "seconds" else "trials ended"

@@ -29,10 +29,7 @@ def importance_bars(frame: pd.DataFrame) -> go.Figure:
     figure.add_hline(y=1 / len(frame), line={"color": theme.MUTED, "width": 1, "dash": "dot"})
     figure.update_layout(
         template=theme.template("light"),
-        barmode="group",
-        bargap=0.25,
-        bargroupgap=0.08,
-        showlegend=True,
+        **theme.GROUPED_BARS,
         yaxis={"title": {"text": "share of the importance"}, "rangemode": "tozero"},
     )
     return figure

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from allocsearch.report.early_stopping import at_rung
 from allocsearch.report.figures import theme
 from allocsearch.report.figures.plot_text import plot_label
+from allocsearch.report.rung_frames import at_rung
 
 
 def rung_scatter(frame: pd.DataFrame, metric: str) -> go.Figure:

@@ -25,10 +25,16 @@ DOMINATED = MUTED
 
 SERIES = (VERMILLION, SKY, GREEN, PURPLE, ORANGE, BLUE)
 
+# Layout of bars side by side; a legend names even a single one of them.
+GROUPED_BARS = {"barmode": "group", "bargap": 0.25, "bargroupgap": 0.08, "showlegend": True}
+
+# Under figures that stand alone: the ink of the light template needs it.
+PAPER = "#ffffff"
+
 _INK = {"light": "#1b1f24", "dark": "#e6e8ea"}
 _GRID = {"light": "#e3e7eb", "dark": "#2c3238"}
 _LINE = {"light": "#aab2ba", "dark": "#59626b"}
-_PAPER = {"light": "#ffffff", "dark": "#14171a"}
+_PAPER = {"light": PAPER, "dark": "#14171a"}
 
 
 def template(scheme: Scheme) -> go.layout.Template:

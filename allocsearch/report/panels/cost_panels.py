@@ -11,7 +11,7 @@ from allocsearch.report.figures.cost_figures import course_curve
 from allocsearch.report.front import StudyFront, comparable, knee, objective_box
 from allocsearch.report.labels import format_duration, heading, metric_name, with_unit
 from allocsearch.report.panels.panel import Grid, Panel
-from allocsearch.report.search_course import course_frame
+from allocsearch.report.search_course import course_frame, in_order_of_end
 from allocsearch.search.records import StudyRecord
 from allocsearch.search.sampling.losses import signs
 
@@ -28,6 +28,7 @@ _COSTS: tuple[tuple[Literal["seconds", "trials"], str, str], ...] = (
     ("trials", "trials", "Every trial that ended counts, whatever it took."),
 )
 _TOGETHER = " Those that are trained together each count the whole time of their pass."
+_UNKNOWN = " The line ends before the first trial whose duration is unknown."
 
 
 def cost_panels(record: StudyRecord, front: StudyFront) -> tuple[tuple[Panel, ...], str | None]:
@@ -49,12 +50,12 @@ def cost_panels(record: StudyRecord, front: StudyFront) -> tuple[tuple[Panel, ..
     reference, ideal = objective_box(groups, objectives)
     if (reference == ideal).all():
         return (), f"{left_out}: all trials have the same objectives."
-    frame = course_frame(record)
     column, metric = ("hypervolume", None)
     if len(objectives) == 1:
         column, metric = "best", objectives[0].metric
-    chosen = knee(front.members, objectives)
-    recommended = None if chosen.allocation is None else str(chosen.allocation)
+    # Attempts that failed have rows, too, but by those nothing was found.
+    first = in_order_of_end(knee(front.members, objectives).replicates.trials)[0].number
+    frame = course_frame(record, always=(first,))
     words = " ".join(
         [*_meaning(front, objectives, tuple(reference * signs(objectives))), _soon(frame, column)]
     )
@@ -63,17 +64,16 @@ def cost_panels(record: StudyRecord, front: StudyFront) -> tuple[tuple[Panel, ..
     for cost, what, more in _COSTS:
         if frame[cost].isna().all():
             continue
-        together = cost == "seconds" and _together(record)
+        together = _TOGETHER if cost == "seconds" and _together(record) else ""
+        unknown = _UNKNOWN if frame[cost].isna().any() else ""
         made.append(
             Panel(
                 "cost",
                 f"{left_out.removesuffix('cost')}{what}",
-                f"{'' if made else f'{words} '}{more}{_TOGETHER if together else ''}",
+                f"{'' if made else f'{words} '}{more}{together}{unknown}",
                 f"Stepped line: {name} of what had ended against {what}. A table with the numbers "
                 f"{'is beside the other figure' if made else 'follows'}.",
-                course_curve(
-                    frame, cost, metric=metric, volume=front.volume, recommended=recommended
-                ),
+                course_curve(frame, cost, metric=metric, volume=front.volume, recommended=first),
                 None if made else grid,
                 frame=frame,
             )

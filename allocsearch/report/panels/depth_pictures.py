@@ -33,6 +33,7 @@ class DepthPicture:
     Attributes:
         title: Its heading.
         source: The picture as a data URI.
+        size: Width and height, pixels.
         rows: What stands beside each of its rows.
         description: What it shows, for those who cannot see it.
         data: Numbers on what it shows.
@@ -40,6 +41,7 @@ class DepthPicture:
 
     title: str
     source: str
+    size: tuple[int, int]
     rows: tuple[str, ...]
     description: str
     data: Grid
@@ -55,8 +57,10 @@ def depth_pictures(
         trials: The chosen ones.
         files: Theirs.
     """
-    if record.config.trainer.foreign or not trials:
+    if not trials:
         return (), ()
+    if record.config.trainer.foreign:
+        return (), (f"{_WHAT}: a trainer of your own keeps none.",)
     pictures: list[DepthPicture] = []
     problems: list[str] = []
     missing: list[TrialRecord] = []
@@ -67,10 +71,11 @@ def depth_pictures(
             continue
         rows = depth_rows(trial.allocation.layers)
         content = _content(path)
-        if content is None or not _is_sheet(content, len(rows) + 1):
+        size = None if content is None else _sheet_size(content, len(rows) + 1)
+        if content is None or size is None:
             problems.append(f"{_WHAT}: {path}: not a picture of {len(rows) + 1} rows.")
             continue
-        pictures.append(_picture(trial, rows, content))
+        pictures.append(_picture(trial, rows, content, size))
     if missing:
         problems.append(_missing(record, missing, files))
     return tuple(pictures), tuple(problems)
@@ -95,7 +100,8 @@ def _content(path: Path) -> bytes | None:
     return content if len(content) <= _MOST else None
 
 
-def _is_sheet(content: bytes, rows: int) -> bool:
+def _sheet_size(content: bytes, rows: int) -> tuple[int, int] | None:
+    """Width and height of a picture of so many rows; None for anything else."""
     try:
         with warnings.catch_warnings():
             # Said below of all that is too large.
@@ -106,11 +112,13 @@ def _is_sheet(content: bytes, rows: int) -> bool:
         small = image.height <= rows * _MOST_CELL and image.width <= COLUMNS * _MOST_CELL
         image.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-    return fits and small
+        return None
+    return image.size if fits and small else None
 
 
-def _picture(trial: TrialRecord, rows: tuple[int, ...], content: bytes) -> DepthPicture:
+def _picture(
+    trial: TrialRecord, rows: tuple[int, ...], content: bytes, size: tuple[int, int]
+) -> DepthPicture:
     numbers = tuple(
         (
             f"k = {k}",
@@ -122,6 +130,7 @@ def _picture(trial: TrialRecord, rows: tuple[int, ...], content: bytes) -> Depth
     return DepthPicture(
         title=f"{trial.allocation} (trial {trial.number})",
         source=f"data:image/png;base64,{base64.b64encode(content).decode()}",
+        size=size,
         rows=("data", *(f"k = {k}" for k in rows)),
         description=(
             f"Up to {COLUMNS} validation examples and, below each, what the model of "

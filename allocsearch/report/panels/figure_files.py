@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from allocsearch.config import InputError
+from allocsearch.report.figures import theme
 from allocsearch.report.figures.image_format import ImageFormat
 from allocsearch.report.panels.panel import Panel
 
@@ -110,7 +111,7 @@ def _waiting_room(folder: Path) -> Iterator[Path]:
 def _image(panel: Panel, path: Path, ending: ImageFormat) -> dict[str, Any]:
     """What kaleido makes one file of."""
     # On the page the background is that of the page.
-    figure = go.Figure(panel.figure).update_layout(paper_bgcolor="#ffffff")
+    figure = go.Figure(panel.figure).update_layout(paper_bgcolor=theme.PAPER)
     width, height = _WIDE if panel.wide else _SIZE
     scale = 2 if ending is ImageFormat.PNG else 1
     opts = {"format": ending.value, "width": width, "height": height, "scale": scale}

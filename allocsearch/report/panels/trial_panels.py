@@ -1,16 +1,16 @@
-"""Which figures the page of a study has, each with its words; and which it has to leave out."""
+"""Which figures the page of a study draws from its trials alone, each with its words."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, Objective
 from allocsearch.report.agreement import agreement_text
-from allocsearch.report.early_stopping import at_rung, rung_frame
 from allocsearch.report.figures.allocation_figures import (
     MOST_BARS,
     layer_bars,
@@ -18,32 +18,17 @@ from allocsearch.report.figures.allocation_figures import (
     pareto_3d,
     pareto_pair,
 )
-from allocsearch.report.figures.proxy_figures import auroc_strips, tau_matrix
-from allocsearch.report.figures.rung_figures import rung_scatter
 from allocsearch.report.figures.split_figures import parallel_splits, parallel_width, ternary_map
-from allocsearch.report.front import StudyFront, comparable, study_front
+from allocsearch.report.front import StudyFront, comparable
 from allocsearch.report.labels import format_metric, heading, metric_label, metric_name
-from allocsearch.report.panels.chosen_files import chosen_files
 from allocsearch.report.panels.cost_panels import cost_panels
-from allocsearch.report.panels.detection_panels import detection_panels, evaluation_panels
 from allocsearch.report.panels.importance_panel import importance_panel
 from allocsearch.report.panels.panel import Grid, Panel
 from allocsearch.report.panels.plotted import plotted
-from allocsearch.report.panels.training_panel import training_panel
 from allocsearch.report.predictions import PREDICTED, prediction_curves, trial_agreement
-from allocsearch.report.proxy import proxy_check
-from allocsearch.report.proxy_frames import auroc_frame, tau_frame
-from allocsearch.report.proxy_text import (
-    omission,
-    proxy_warnings,
-    score_text,
-    spread_texts,
-    tau_text,
-)
 from allocsearch.report.representatives import representatives
 from allocsearch.report.tables import allocations_frame, trials_frame
-from allocsearch.report.thinning import MOST, drawn, drawn_text, sampled
-from allocsearch.search.artifacts.at_hand import FilesAtHand
+from allocsearch.report.thinning import drawn, drawn_text
 from allocsearch.search.prediction import StudyPrediction, read_prediction
 from allocsearch.search.records import StudyRecord, TrialRecord
 
@@ -59,24 +44,19 @@ _LAYER_KINDS = {
 }
 
 
-def panels(
-    record: StudyRecord,
-    front: StudyFront | None = None,
-    frame: pd.DataFrame | None = None,
-    files: FilesAtHand | None = None,
+def trial_panels(
+    record: StudyRecord, front: StudyFront, frame: pd.DataFrame | None = None
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
-    """The figures of a study, and a sentence for each part that it has too little for.
+    """The figures that need no files of trials, and a sentence for each that is left out.
 
     Args:
         record: The study.
-        front: Its front, where that is known already.
+        front: Its front.
         frame: Its `trials_frame`, where that is known already.
-        files: Its `chosen_files`, where they are known already.
     """
     trials = comparable(record)
     if not trials:
         return (), ("Figures: no trial is complete.",)
-    front = front or study_front(record)
     frame = trials_frame(record, front) if frame is None else frame
     # Without replicates every trial is drawn, as it is.
     points = frame if front.spread is None else allocations_frame(record, front, frame)
@@ -97,24 +77,19 @@ def panels(
         if problem and any(objective.metric in PREDICTED for objective in objectives):
             omitted.append(problem)
         made += _ratios(record, points, objectives, prediction)
+    if no_splits := _no_splits({trial.allocation for trial in trials if trial.allocation}):
+        omitted.append(f"Objectives over the splits: {no_splits}.")
+    else:
         made += _splits(points, objectives)
-    chosen = representatives(record, front)
-    layers = list(_layers(frame, chosen))
+    layers = list(_layers(frame, representatives(record, front)))
     if not layers:
         omitted.append("Information per layer: no trial has recorded it.")
-    if not any(name.startswith("auroc") for name in map(str, frame)):
+    if not record.config.ood_validation:
         omitted.append("OOD detection: the study has no OOD validation set.")
-    validation, left_out = _validation_sets(record)
-    files = files or chosen_files(record, front)
-    detection, no_scores = detection_panels(record, chosen, files)
-    tested, no_test_scores = evaluation_panels(record)
-    training, no_training = training_panel(record, front, files)
     cost, no_cost = cost_panels(record, front)
     dims, no_dims = importance_panel(record, front)
-    shown = [*validation, *detection, *filter(None, [training]), *cost, *filter(None, [dims])]
-    omitted += (*left_out, *no_scores, *no_test_scores)
-    omitted += filter(None, [*no_training, no_cost, no_dims])
-    return (*made, *layers, *shown, *tested, *_rungs(record, objectives)), tuple(omitted)
+    omitted += filter(None, [no_cost, no_dims])
+    return (*made, *layers, *cost, *filter(None, [dims])), tuple(omitted)
 
 
 def _fronts(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
@@ -198,6 +173,15 @@ def _ratios(
         )
 
 
+def _no_splits(allocations: Collection[Allocation]) -> str | None:
+    """Why the splits are not drawn; those of one ratio can differ nevertheless."""
+    if max((each.layers for each in allocations), default=0) < 3:
+        return "they are drawn for three layers and more, and here the ratio tells all"
+    if len(allocations) < 2:
+        return "all trials have the same allocation"
+    return None
+
+
 def _splits(frame: pd.DataFrame, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
     """Where among all allocations the trials are, and what they are there."""
     complete = frame[frame["state"] == "complete"]
@@ -256,94 +240,6 @@ def _layer_frame(frame: pd.DataFrame, kind: str, numbers: Sequence[int]) -> pd.D
     layers = [name for name in map(str, frame) if re.fullmatch(rf"{kind}_(lower_)?[0-9]+", name)]
     rows = frame.set_index("number", drop=False).loc[[*numbers], ["number", "allocation", *layers]]
     return rows.reset_index(drop=True)
-
-
-def _validation_sets(record: StudyRecord) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
-    """How the OOD validation sets rank the allocations, or why that is left out."""
-    if not record.config.ood_validation:
-        return (), ()
-    check = proxy_check(record)
-    warnings = proxy_warnings(check) if check else ()
-    left_out = omission(record, check)
-    if check is None or left_out:
-        return (), (*((left_out,) if left_out else ()), *warnings)
-    taus = tuple(
-        (f"{first}, {second}", tau_text(tau)) for (first, second), tau in check.agreements.items()
-    )
-    spreads = tuple(
-        (entry.name, *spread_texts(entry), tau_text(entry.others)) for entry in check.sets
-    )
-    over = f"{len(check.allocations)} allocations, {score_text(check)}"
-    agreement, aurocs = tau_frame(check), auroc_frame(check)
-    return (
-        Panel(
-            "validation",
-            "How far the sets agree",
-            f"Kendall's tau over {over}: 1 for the same order, 0 for unrelated ones, -1 for the "
-            "opposite one. The sets judge the same trainings, so part of their agreement is the "
-            "luck of those.",
-            "Matrix of Kendall's tau of every two OOD validation sets. A table with the numbers "
-            "follows.",
-            tau_matrix(agreement),
-            Grid(("sets", "tau (95 % bootstrap)"), taus),
-            warnings=warnings,
-            frame=agreement,
-        ),
-        Panel(
-            "validation",
-            "AUROC on each set",
-            f"{_strips_text(over, len(check.allocations))} The wider a set spreads them, the more "
-            "it tells.",
-            "Strips of the AUROC of all allocations, one for each OOD validation set. A table "
-            "with the numbers follows.",
-            auroc_strips(aurocs),
-            Grid(("set", "min", "median", "max", "tau with the others"), spreads),
-            frame=aurocs,
-        ),
-    ), ()
-
-
-def _strips_text(over: str, count: int) -> str:
-    if count <= MOST:
-        return f"A mark for each of {over}; boxes show median and quartiles."
-    return f"Median, quartiles and outliers of {over}."
-
-
-def _rungs(record: StudyRecord, objectives: tuple[Objective, ...]) -> Iterator[Panel]:
-    """What the trials were at the rungs, where they were measured there."""
-    everything = rung_frame(record)
-    if everything.empty:
-        return
-    frame = everything[sampled(everything["number"])]
-    trials, shown = everything["number"].nunique(), frame["number"].nunique()
-    left_out = f" Shown are {shown:,} of {trials:,} trials, at random." if shown < trials else ""
-    for objective in objectives:
-        metric = objective.metric
-        yield Panel(
-            "rungs",
-            heading(f"{metric_name(metric)} at the rungs"),
-            "Hollow marks do not count for tau: a rung could have stopped the trial, or another "
-            f"one of the allocation came before.{left_out}",
-            f"Scatter plot of {metric_label(metric)} at the end of each complete trial against "
-            "that at each rung. A table with the numbers follows.",
-            rung_scatter(frame, metric),
-            _rung_grid(frame, metric),
-            frame=frame[["number", "allocation", "rung", "counts", at_rung(metric), metric]],
-        )
-
-
-def _rung_grid(frame: pd.DataFrame, metric: str) -> Grid:
-    wide = frame.pivot_table(index="number", columns="rung", values=at_rung(metric), dropna=False)
-    first = frame.drop_duplicates("number").set_index("number")
-    rows = tuple(
-        (
-            f"{first['allocation'][number]} (trial {number})",
-            *(format_metric(metric, value) for value in values),
-            format_metric(metric, first[metric][number]),
-        )
-        for number, *values in wide.itertuples()
-    )
-    return Grid(("allocation", *(f"rung {rung:g}" for rung in wide.columns), "end"), rows)
 
 
 def _grid(kind: str, trials: tuple[TrialRecord, ...]) -> Grid:

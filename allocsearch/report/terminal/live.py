@@ -77,7 +77,8 @@ def _share(progress: Mapping[str, float]) -> float:
     """The share of a training that is done, by what its trainer tells of it."""
     if "progress" in progress or not progress:
         return progress.get("progress", 0.0)
-    return progress["epoch"] / progress["epochs"]
+    # A pretraining has no epoch yet.
+    return progress.get("epoch", 0) / progress["epochs"]
 
 
 def _stage(progress: Mapping[str, float]) -> str:
@@ -85,6 +86,8 @@ def _stage(progress: Mapping[str, float]) -> str:
         return "starting"
     if "progress" in progress:
         return f"{progress['progress']:.0%}"
+    if "epoch" not in progress:
+        return f"pretraining {progress['pretrain_epoch']:.0f}/{progress['pretrain_epochs']:.0f}"
     return f"epoch {progress['epoch']:.0f}/{progress['epochs']:.0f}"
 
 

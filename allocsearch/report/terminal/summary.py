@@ -187,6 +187,9 @@ def _running(trial: TrialRecord) -> str:
     if "epoch" in trial.progress:
         of = f" of {trial.progress['epochs']:.0f}" if "epochs" in trial.progress else ""
         parts.append(f"epoch {trial.progress['epoch']:.0f}{of}")
+    elif "pretrain_epoch" in trial.progress:
+        of = f" of {trial.progress['pretrain_epochs']:.0f}"
+        parts.append(f"pretraining {trial.progress['pretrain_epoch']:.0f}{of}")
     elif "progress" in trial.progress:
         parts.append(f"{trial.progress['progress']:.0%}")
     if "elbo" in trial.progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pytest
 from invented_studies import study, study_config, with_files
 
 from allocsearch.report.page import write_page
+from allocsearch.search.records import StudyRecord
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -37,45 +38,61 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="session")
-def studies(tmp_path_factory) -> Mapping[str, object]:
-    """Studies by what is special about them."""
-    root = tmp_path_factory.mktemp("runs")
+class Studies(Mapping[str, StudyRecord]):
+    """Studies by what is special about them, each made when it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: dict[str, StudyRecord] = {}
+
+    def __getitem__(self, name: str) -> StudyRecord:
+        if name not in self._made:
+            self._made[name] = _STUDIES[name](self._root / name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_STUDIES)
+
+    def __len__(self) -> int:
+        return len(_STUDIES)
+
+
+def _whole(folder: Path) -> StudyRecord:
     rungs = {"mode": "auto", "rungs": [0.25, 0.5], "schedule": "full"}
-    return {
-        "whole": with_files(
-            study(
-                root / "whole",
-                study_config(early_stopping=rungs),
-                complete=30,
-                again=8,
-                failed=2,
-                others=("interrupted", "pruned", "running"),
-            )
-        ),
-        "empty": study(root / "empty", study_config()),
-        "failed": study(root / "failed", study_config(), failed=3),
-        "one-objective": study(
-            root / "one-objective",
-            study_config(study={"objectives": ["max:auroc"]}, search_space={"layers": 2}),
-            complete=12,
-            failed=1,
-        ),
-        "no-ood": study(
-            root / "no-ood",
-            study_config(
-                study={"objectives": ["max:retention", "min:attenuation"]},
-                data={"ood_validation": []},
-            ),
-            complete=12,
-        ),
-        "many": study(
-            root / "many",
-            study_config(study={"trials": 10_000}, search_space={"budget": 64, "layers": 4}),
-            complete=9_700,
-            failed=300,
-        ),
-    }
+    others = ("interrupted", "pruned", "running")
+    config = study_config(early_stopping=rungs)
+    return with_files(study(folder, config, complete=30, again=8, failed=2, others=others))
+
+
+def _one_objective(folder: Path) -> StudyRecord:
+    config = study_config(study={"objectives": ["max:auroc"]}, search_space={"layers": 2})
+    return study(folder, config, complete=12, failed=1)
+
+
+def _no_ood(folder: Path) -> StudyRecord:
+    objectives = ["max:retention", "min:attenuation"]
+    config = study_config(study={"objectives": objectives}, data={"ood_validation": []})
+    return study(folder, config, complete=12)
+
+
+def _many(folder: Path) -> StudyRecord:
+    config = study_config(study={"trials": 10_000}, search_space={"budget": 64, "layers": 4})
+    return study(folder, config, complete=9_700, failed=300)
+
+
+_STUDIES: Mapping[str, Callable[[Path], StudyRecord]] = {
+    "whole": _whole,
+    "empty": lambda folder: study(folder, study_config()),
+    "failed": lambda folder: study(folder, study_config(), failed=3),
+    "one-objective": _one_objective,
+    "no-ood": _no_ood,
+    "many": _many,
+}
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory) -> Studies:
+    return Studies(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")

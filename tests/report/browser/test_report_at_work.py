@@ -5,12 +5,33 @@ from __future__ import annotations
 import pytest
 from visits import WIDE, visit
 
+from allocsearch.report.panels.report_panels import panels
+
 
 @pytest.fixture(scope="module")
 def opened(browser, page_of):
     with visit(browser, page_of("whole").as_uri()) as found:
         found.wait_until_drawn()
         yield found
+
+
+def test_the_page_has_the_words_and_the_tables(opened, studies):
+    made, _ = panels(studies["whole"])
+    figures = opened.page.evaluate(
+        "[...document.querySelectorAll('figure:has(.plot)')].map(figure => ({"
+        "label: figure.querySelector('.plot').ariaLabel,"
+        "rows: figure.querySelectorAll('details tbody tr').length}))"
+    )
+    pictures = opened.page.evaluate(
+        "[...document.querySelectorAll('figure:has(img)')].map(figure => ({"
+        "label: figure.querySelector('img').alt,"
+        "rows: figure.querySelectorAll('details tbody tr').length}))"
+    )
+    found = [(each["label"], each["rows"]) for each in figures]
+    wanted = [(p.description, len(p.data.rows) if p.data else 0) for p in made]
+    assert sorted(found) == sorted(wanted)
+    assert pictures
+    assert all(each["label"] and each["rows"] for each in pictures)
 
 
 def test_links_lead_to_their_sections(opened):
@@ -35,11 +56,11 @@ def test_pointing_at_a_mark_shows_its_allocation(opened, studies):
     box = diamond.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2 - 40, box["y"] + box["height"] / 2)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
-    text = plot.locator(".hoverlayer .hovertext")
+    # The text of a mark that was passed on the way may be seen before.
+    recommended = page.locator(".allocation").inner_text()
+    text = plot.locator(".hoverlayer .hovertext", has_text=f"{recommended} (trial ")
     text.wait_for()
     shown = text.text_content()
-    recommended = page.locator(".allocation").inner_text()
-    assert f"{recommended} (trial " in shown
     assert "retention (nats)" in shown
     assert "layer 1 █" in shown
 

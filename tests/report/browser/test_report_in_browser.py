@@ -1,10 +1,14 @@
-"""Reports of many kinds of studies as a browser shows them, wide and narrow, light and dark."""
+"""Reports of many kinds of studies as a browser shows them, wide and narrow, light and dark.
+
+What axe-core has to say of them is asked of the same open pages.
+"""
 
 from __future__ import annotations
 
 import pytest
 from visits import NARROW, WIDE, Visit, visit
 
+NO_AXE = "needs axe-playwright-python (pip install -e '.[test]')"
 _ALWAYS = ("recommended", "environment", "config")
 _WITH_TRIALS = ("front", "ratio", "layers", "cost", "trials")
 SECTIONS = {
@@ -60,28 +64,81 @@ def empty_plots(opened: Visit) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_the_report_is_complete_silent_and_legible(name, browser, page_of):
-    address = page_of(name).as_uri()
-    found, said = [], []
-    starts = [(WIDE, "light", "dark"), (NARROW, "dark", "light")]
-    for width, first, second in starts if name in _IN_ALL_WAYS else starts[:1]:
-        with visit(browser, address, width, first) as opened:
-            opened.wait_until_drawn()
-            found += problems(opened, name, width, first)
-            if name not in _IN_ALL_WAYS:
-                opened.resize(width := NARROW)
-            opened.look(second)
-            found += problems(opened, name, width, second)
-            assert set(sections(opened)) == SECTIONS[name]
-            assert {*linked(opened)} == SECTIONS[name] - {"recommended", "omitted"}
-            assert empty_plots(opened) == []
-            said += [*opened.said, *opened.asked]
-    assert (found, said) == ([], [])
+@pytest.fixture(scope="module")
+def shown(request, browser, page_of):
+    """The name of a report, and the open page, wide and light."""
+    with visit(browser, page_of(request.param).as_uri()) as opened:
+        yield request.param, opened
+
+
+# The page of very many trials has the parts of the others; to judge its rows takes minutes.
+@pytest.mark.parametrize("shown", [name for name in SECTIONS if name != "many"], indirect=True)
+def test_axe_finds_nothing_serious(shown):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=NO_AXE)
+    name, opened = shown
+    opened.wait_until_drawn()
+    unfold = "open => document.querySelectorAll('details').forEach(each => each.open = open)"
+    # What is folded is read, too.
+    opened.page.evaluate(unfold, True)
+    try:
+        # The colours of one page are those of all.
+        for scheme in ("light", "dark") if name == "whole" else ("light",):
+            opened.look(scheme)
+            found = axe.Axe().run(opened.page).response
+            assert len(found["passes"]) > 10
+            serious = [
+                (each["id"], each["nodes"][0]["html"], len(each["nodes"]))
+                for each in found["violations"]
+                if each["impact"] in ("serious", "critical")
+            ]
+            assert serious == [], scheme
+    finally:
+        opened.page.evaluate(unfold, False)
+
+
+@pytest.mark.parametrize("shown", SECTIONS, indirect=True)
+def test_the_report_is_complete_silent_and_legible(shown, browser, page_of):
+    name, opened = shown
+    opened.look("light")
+    found = problems(opened, name, WIDE, "light")
+    if name not in _IN_ALL_WAYS:
+        opened.resize(NARROW)
+        opened.look("dark")
+        check_completeness(name, opened)
+        assert found + problems(opened, name, NARROW, "dark") == []
+        return
+    opened.look("dark")
+    found += problems(opened, name, WIDE, "dark")
+    check_completeness(name, opened)
+    with visit(browser, page_of(name).as_uri(), NARROW, "dark") as narrow:
+        narrow.wait_until_drawn()
+        found += problems(narrow, name, NARROW, "dark")
+        narrow.look("light")
+        found += problems(narrow, name, NARROW, "light")
+        check_completeness(name, narrow)
+    assert found == []
+
+
+def check_completeness(name: str, opened: Visit) -> None:
+    """All sections and links, no empty figure, and nothing said or asked for."""
+    assert set(sections(opened)) == SECTIONS[name]
+    assert {*linked(opened)} == SECTIONS[name] - {"recommended", "omitted"}
+    assert empty_plots(opened) == []
+    assert (opened.said, opened.asked) == ([], [])
+
+
+def test_axe_finds_what_is_wrong(browser, tmp_path):
+    # What the first test rests on.
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=NO_AXE)
+    page = tmp_path / "page.html"
+    page.write_text("<title>t</title><p style='color: #ccc'>pale</p><img src='data:,'>")
+    with visit(browser, page.as_uri()) as opened:
+        found = axe.Axe().run(opened.page).response["violations"]
+    assert {"color-contrast", "image-alt", "html-has-lang"} <= {each["id"] for each in found}
 
 
 def test_what_is_not_legible_or_not_silent_is_found(browser, tmp_path):
-    # What the test above rests on.
+    # What the second test rests on.
     page = tmp_path / "page.html"
     page.write_text(
         "<body style='margin: 0'><p style='margin: 0'>one line</p>"
@@ -105,4 +162,5 @@ def test_what_is_not_legible_or_not_silent_is_found(browser, tmp_path):
         assert (found["wider"], found["out"]) == (3000 - WIDE, ["far right"])
         assert any(text == "warning: heard" for text in opened.said)
         assert any("undefined_name" in text for text in opened.said)
+        assert any("Failed to load resource" in text for text in opened.said)
         assert opened.asked == ["http://localhost:9/seen"]

@@ -27,7 +27,7 @@ _LOCAL = ("file:", "data:", "blob:")
 # What Chromium says of plotly's use of WebGL and of canvases, which nobody can mend here.
 _OF_CHROMIUM = ("GL Driver Message", "willReadFrequently")
 _LAYOUT = (Path(__file__).parent / "layout.js").read_text()
-_SCREENSHOTS = Path(__file__).parents[3] / "runs" / "screenshots"
+_SCREENSHOTS = os.environ.get("ALLOCSEARCH_SCREENSHOTS")
 _PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -66,8 +66,10 @@ class Visit:
         self.page.evaluate(_PAINTED)
 
     def save(self, name: str) -> None:
-        """Keep a picture of the whole page where people can look at it."""
-        folder = Path(os.environ.get("ALLOCSEARCH_SCREENSHOTS", _SCREENSHOTS))
+        """Keep a picture of the whole page, where a folder is named that people look into."""
+        if _SCREENSHOTS is None:
+            return
+        folder = Path(_SCREENSHOTS)
         folder.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=folder / f"{name}.png", full_page=True)
 

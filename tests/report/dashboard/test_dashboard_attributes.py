@@ -51,5 +51,16 @@ def test_plots_take_so_much_room_at_most(study, ids, monkeypatch):
     assert plots() == whole[:2]
 
 
+def test_no_file_is_read_for_them(study, ids):
+    evaluation = study.folder / "evaluations" / "1" / "evaluation.json"
+    evaluation.parent.mkdir(parents=True)
+    evaluation.write_text("no JSON")
+    (study.folder / "test_evaluations.json").write_text("no JSON")
+    found = attributes(study, ids)
+    shown = {key.split(":")[2].partition("-")[0] for key in found if ":plot_data:" in key}
+    assert shown == {"front", "ratio", "splits", "layers", "cost", "importance"} & shown
+    assert {"front", "ratio", "layers", "cost"} <= shown
+
+
 def test_a_study_that_has_not_begun_has_none(study):
     assert attributes(dataclasses.replace(study, trials=()), {}) == {}

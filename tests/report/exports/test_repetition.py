@@ -30,6 +30,16 @@ def test_the_smallest_difference_is_told(exported):
     assert second.startswith("AUROC: exported ")
 
 
+def test_the_library_of_a_pretraining_is_a_cause(study):
+    library = "pytorch-metric-learning"
+    then = {**THEN, library: "2.8.0"}
+    exported = export_trial(study, dataclasses.replace(study.trials[0], provenance=then))
+    assert exported.provenance.versions[library] == "2.8.0"
+    metrics = {name: value + 1 for name, value in exported.metrics.items()}
+    *_, cause = repetition_lines(exported, metrics, {**then, library: "2.9.0"})
+    assert cause == "pytorch-metric-learning was 2.8.0 and is 2.9.0"
+
+
 def test_causes_are_named(exported):
     metrics = {name: value + 1 for name, value in exported.metrics.items()}
     lines = repetition_lines(exported, metrics, {**THEN, "torch": "2.7.0", "data": "xyz"})

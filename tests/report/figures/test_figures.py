@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.report.exports.pick import pick
 from allocsearch.report.figures.allocation_bar import allocation_bars
@@ -16,7 +17,7 @@ from allocsearch.report.figures.allocation_figures import (
     pareto_pair,
 )
 from allocsearch.report.front import pareto_front
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 from allocsearch.report.representatives import representatives
 from allocsearch.report.tables import trials_frame
 
@@ -177,6 +178,8 @@ def test_whole_study_has_every_panel(study):
         "Agreement of the OOD validation sets",
         "ROC curves and histograms of trials 1, 9, 18",
         "Training curves of trials 1, 9, 18",
+        "Early stopping",
+        "Final evaluation",
     ]
     assert all(panel.description and panel.title and panel.caption for panel in made)
 
@@ -197,9 +200,45 @@ def test_more_than_three_objectives_have_pairs_only(study_of):
         ([[1.0, 2.0], [1.0, 2.0]], "two trials with different objectives"),
         ([[1.0, 2.0]], "same ratio"),
         ([[1.0, 2.0], [2.0, 1.0]], "no OOD validation set"),
+        ([[1.0, 2.0]], "all trials have the same allocation"),
+        ([[1.0, 2.0]], "Early stopping: it is off."),
+        ([], "Early stopping: it is off."),
+        ([[1.0, 2.0]], "Final evaluation: no test set was opened."),
     ],
 )
 def test_what_is_left_out_is_said(study_of, values, sentence):
     made, omitted = panels(study_of(values))
     assert any(sentence in text for text in omitted)
     assert all(len(panel.figure.data) for panel in made)
+
+
+def of_allocations(record, *dims):
+    trials = zip(record.trials, map(Allocation, dims), strict=True)
+    changed = tuple(replace(trial, allocation=each) for trial, each in trials)
+    return replace(record, trials=changed)
+
+
+def test_splits_of_one_ratio_that_differ_are_drawn(study_of):
+    record = of_allocations(
+        study_of([[1.0, 0.5], [2.0, 0.4], [3.0, 0.9]]), (6, 12, 6), (8, 8, 8), (4, 16, 4)
+    )
+    made, omitted = panels(record)
+    assert [panel.section for panel in made].count("splits") == 2
+    assert "ratio" not in {panel.section for panel in made}
+    assert not any(sentence.startswith("Objectives over the splits") for sentence in omitted)
+
+
+def test_two_layers_have_no_map_of_splits_but_a_word(study_of):
+    made, omitted = panels(of_allocations(study_of([[1.0, 0.5], [2.0, 0.4]]), (16, 8), (12, 12)))
+    sections = {panel.section for panel in made}
+    assert "ratio" in sections
+    assert "splits" not in sections
+    [sentence] = [text for text in omitted if text.startswith("Objectives over the splits")]
+    assert "three layers" in sentence
+
+
+def test_rungs_that_nothing_was_measured_at_are_left_out_with_a_word(study):
+    section = study.config.early_stopping.model_copy(update={"mode": "auto"})
+    config = study.config.model_copy(update={"early_stopping": section})
+    _, omitted = panels(replace(study, config=config))
+    assert "Metrics at the rungs: no complete trial has been measured at one." in omitted

@@ -9,7 +9,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import Objective
 from allocsearch.report.figures.split_figures import parallel_splits, ternary_map
 from allocsearch.report.page import render_page
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 from allocsearch.report.tables import trials_frame
 
 OBJECTIVES = tuple(map(Objective.parse, ("max:retention", "min:attenuation")))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 
 import pytest
 
 from allocsearch.report.front import study_front
 from allocsearch.report.page import render_page
 from allocsearch.report.panels.cost_panels import cost_panels
+from allocsearch.report.search_course import course_frame
 
 
 def made(record):
@@ -44,6 +46,56 @@ def test_the_recommended_allocation_is_marked_where_it_came_first(study_of):
     record = study_of([(1.0, 0.9), (3.0, 0.1), (2.0, 0.5)])
     mark = made(record)[0][1].figure.data[-1]
     assert (mark.name, [*mark.x]) == ("9-8-8 first trained", [2])
+
+
+def test_an_attempt_that_failed_is_not_where_the_recommended_allocation_came_first(study_of):
+    record = study_of([(1.0, 0.9), (1.5, 0.8), (2.0, 0.5), (3.0, 0.1)])
+    worst, failed, middle, best = record.trials
+    lost = {"values": (), "allocation": best.allocation}
+    for state in ("failed", "interrupted"):
+        attempt = dataclasses.replace(failed, state=state, **lost)
+        trials = (worst, attempt, middle, best)
+        for panel in made(dataclasses.replace(record, trials=trials))[0]:
+            mark = panel.figure.data[-1]
+            assert (mark.name, [*mark.x], [*mark.y]) == ("11-8-8 first trained", [4], [1])
+
+
+def test_the_recommended_allocation_is_marked_among_any_number_of_trials(study_of):
+    values = [(1 + i / 2000, 0.9 - i / 2000) for i in range(1000)]
+    # The row of trial 500 is none of 250 that are spread evenly.
+    values[500] = (3.0, 0.1)
+    record = study_of(values)
+    assert 500 not in [*course_frame(record)["number"]]
+    for panel in made(record)[0]:
+        mark = panel.figure.data[-1]
+        assert (mark.name, [*mark.x]) == ("508-8-8 first trained", [501 / panel_unit(panel)])
+
+
+def panel_unit(panel):
+    return 60 if "(minutes)" in panel.figure.layout.xaxis.title.text else 1
+
+
+def test_of_several_trainings_the_one_that_ended_first_is_marked(study_of):
+    record = study_of([(1.0, 0.9), (3.0, 0.1), (3.0, 0.1)])
+    ends = [datetime(2026, 3, 1, 12, minute) for minute in (0, 2, 1)]
+    again = {"allocation": record.trials[1].allocation}
+    trials = tuple(
+        dataclasses.replace(trial, ended=end, **(again if trial.number else {}))
+        for trial, end in zip(record.trials, ends, strict=True)
+    )
+    panel = made(dataclasses.replace(record, trials=trials))[0][1]
+    assert [*panel.figure.data[-1].x] == [2]
+    assert [*panel.frame["number"]] == [0, 2, 1]
+
+
+def test_where_a_duration_is_unknown_the_line_over_time_ends_with_a_word(study_of):
+    record = study_of([(1.0, 0.9), (3.0, 0.1), (2.0, 0.5)])
+    last = dataclasses.replace(record.trials[2], duration=None)
+    record = dataclasses.replace(record, trials=(*record.trials[:2], last))
+    over_time, over_trials = made(record)[0]
+    assert [*over_time.figure.data[0].x] == [1, 2]
+    assert "ends before the first trial whose duration is unknown." in over_time.caption
+    assert "unknown" not in over_trials.caption
 
 
 def test_one_objective_is_drawn_in_its_own_unit(study_of):

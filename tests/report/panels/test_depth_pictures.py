@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from allocsearch.report.content import content_of
 from allocsearch.report.front import study_front
 from allocsearch.report.page import render_page
 from allocsearch.report.panels.chosen_files import chosen_files
@@ -113,6 +114,26 @@ def test_a_picture_of_elsewhere_is_not_embedded(record: StudyRecord, tmp_path: P
     found, [told] = made(record)
     assert len(found) == len(picture_files(record)) - 1
     assert f"{path}: leads out of {path.parent}" in told
+
+
+def test_they_are_among_the_image_files_with_their_rows_named(record: StudyRecord) -> None:
+    content = content_of(record, study_front(record))
+    figures = [panel for panel in content.figures if panel.section == "reconstructions"]
+    assert content.figures == (*content.panels, *figures)
+    for panel, path, trial in zip(
+        figures, picture_files(record), representatives(record), strict=True
+    ):
+        assert panel.name == f"reconstructions-{trial.allocation}-trial-{trial.number}"
+        [image] = panel.figure.data
+        assert base64.b64decode(image.source.partition(",")[2]) == path.read_bytes()
+        axis = panel.figure.layout.yaxis
+        with Image.open(path) as picture:
+            row = picture.height / 4
+        assert dict(zip(axis.ticktext, axis.tickvals, strict=True)) == {
+            name: row * (i + 0.5) - 0.5
+            for i, name in enumerate(["data", "k = 0", "k = 1", "k = 2"])
+        }
+        assert [len(r) for r in panel.data.rows] == [3, 3]
 
 
 def test_a_study_without_trials_has_no_pictures(study_of) -> None:

@@ -14,7 +14,7 @@ from allocsearch.report.front import study_front
 from allocsearch.report.panels.chosen_files import chosen_files
 from allocsearch.report.panels.detection_panels import detection_panels, evaluation_panels
 from allocsearch.report.panels.panel import Panel
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 from allocsearch.report.representatives import representatives
 from allocsearch.search.evaluation.evaluations import (
     Detected,

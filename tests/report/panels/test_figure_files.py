@@ -15,7 +15,7 @@ from PIL import Image
 from allocsearch.config import InputError
 from allocsearch.report.figures.image_format import ImageFormat
 from allocsearch.report.panels.figure_files import check_browser, write_figures
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PNG, SVG, PDF = ImageFormat.PNG, ImageFormat.SVG, ImageFormat.PDF

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from allocsearch.config import EarlyStoppingSection
-from allocsearch.report.early_stopping import rung_frame, rung_replay, rung_standings
+from allocsearch.report.early_stopping import rung_replay, rung_standings
 from allocsearch.report.page import render_page
-from allocsearch.report.panels.trial_panels import panels
+from allocsearch.report.panels.report_panels import panels
+from allocsearch.report.rung_frames import rung_frame
 from allocsearch.report.rung_text import early_stopping_lines, rung_table
 from allocsearch.report.tables import front_frame, trials_frame
 from allocsearch.report.terminal.live import PlainProgress, live_view
@@ -79,7 +80,7 @@ def rungs_of(text):
     return text[text.index('<section id="rungs">') :].split("</section>")[0]
 
 
-def test_a_study_without_early_stopping_says_nothing_of_it(study):
+def test_a_study_without_early_stopping_says_that_it_is_off_and_no_more(study):
     assert rung_standings(study) == ()
     assert rung_table(study) is None
     assert early_stopping_lines(study) == ()
@@ -87,7 +88,7 @@ def test_a_study_without_early_stopping_says_nothing_of_it(study):
     assert not any(panel.section == "rungs" for panel in panels(study)[0])
     text = render_page(study)
     assert 'id="rungs"' not in text
-    assert "Early stopping" not in text
+    assert text.count("Early stopping") == text.count("Early stopping: it is off.") == 1
 
 
 def test_a_trusted_and_a_useless_rung(shuffled):

@@ -63,6 +63,19 @@ def test_time_left(study):
     assert time_left(dataclasses.replace(study, trials=(running,))) is None
 
 
+def test_a_pretraining_is_no_part_of_the_epochs(study):
+    told = {"pretrain_epoch": 3, "pretrain_epochs": 5, "epochs": 20, "contrastive_loss": 4.0}
+    ended = tuple(
+        dataclasses.replace(trial, duration=10.0) for trial in study.trials if trial.finished
+    )
+    running = dataclasses.replace(study.trials[23], progress=told, state="running")
+    record = dataclasses.replace(study, trials=(*ended, running))
+    assert time_left(record) == pytest.approx(10.0)
+    console = Console(width=100, file=io.StringIO())
+    console.print(live_view(record, 1.0))
+    assert "pretraining 3/5" in console.file.getvalue()
+
+
 def test_plain_lines_tell_each_trial_once(study):
     first = dataclasses.replace(study, trials=study.trials[:2])
     plain = PlainProgress()
