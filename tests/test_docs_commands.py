@@ -2,7 +2,8 @@
 
 A block of a page runs in a folder with a small study in the place of the quickstart. A marker
 before it says otherwise: `<!-- parsed: REASON -->` has its commands read by the real command line
-alone, and each other marker belongs to the test that is named here.
+alone, `<!-- trained here -->` has its study trained in this process, without workers, and each
+other marker belongs to the test that is named here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +27,7 @@ from allocsearch.data.splits import load_search_data
 from allocsearch.search.evaluation import final
 from allocsearch.search.hvae_trainer import HVAETrainer
 from allocsearch.search.job_pool import run_jobs
+from allocsearch.search.records import StudyRecord, read_run
 from allocsearch.search.run import prepare
 from allocsearch.search.slots import fill
 from allocsearch.search.storage import open_study
@@ -45,7 +48,9 @@ PAGES = [
 OF_OTHER_TESTS = {"trainers.md": "test_trainer_docs.py"}
 # A study that a page shows has to load; its data is what a Python block of the page has made.
 STUDY = "study: "
+TRAINED = "trained here"
 MARKERS = {
+    TRAINED: "tests/test_docs_commands.py",
     "main-job": ".ci/run",
     "tests": ".ci/run",
     "checks": ".ci/run",
@@ -105,13 +110,15 @@ def accept(words: list[str]) -> None:
             load(ROOT / arguments[0], [value for key, value in pairwise(rest) if key == "--set"])
 
 
-def train_here(study: Path) -> None:
+def train_here(study: Path, overrides: Sequence[str] = ()) -> StudyRecord:
     """Train the trials of a study in this process, where `run` would start workers for it."""
-    folder = Path("runs") / "quickstart"
-    config = prepare(load(study), folder)
+    loaded = load(study, overrides)
+    folder = Path("runs") / loaded.study.name
+    config = prepare(loaded, folder)
     opened = open_study(config, folder, create=True)
     fill(opened, config, build_space(config.search_space))
     work(opened, config, folder, HVAETrainer(config))
+    return read_run(folder)
 
 
 def test_every_block_runs(tmp_path, write_study, main_here, monkeypatch):
@@ -135,11 +142,20 @@ def test_every_block_runs(tmp_path, write_study, main_here, monkeypatch):
     np.save("new.npy", values)
     done: set[tuple[str, ...]] = set()
     names = {"x": values}
+    trained: list[str] = []
     for block in blocks():
         if block.marker.startswith(STUDY):
             study = Path(block.marker.removeprefix(STUDY))
             study.write_text(block.text)
             load_search_data(load(study).own_data)
+        if block.marker == TRAINED:
+            for words in commands(block.text):
+                accept(words)
+                assert words[1] == "run"
+                given = [value for key, value in pairwise(words) if key == "--set"]
+                record = train_here(Path(words[2]), given)
+                assert len(record.complete) == record.wanted, (block.page, words)
+                trained.append(record.config.study.name)
         if block.marker or block.language not in ("sh", "python"):
             continue
         if block.language == "python":
@@ -154,6 +170,7 @@ def test_every_block_runs(tmp_path, write_study, main_here, monkeypatch):
             done.add(tuple(words))
     assert {words[1] for words in done} == {*COMMANDS} - {"worker", "dashboard"}
     assert len(names["ood"]) == len(values)
+    assert trained == ["measured", "budget-32"]
 
 
 @pytest.mark.parametrize(

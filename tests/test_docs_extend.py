@@ -50,11 +50,8 @@ print(json.dumps(found))
 
 def extended(folder: Path) -> str:
     """Extend a copy of the package as the pages say; what it has to run then."""
-    shutil.copytree(
-        ROOT / "allocsearch",
-        folder / "allocsearch",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    # With what is compiled: it is compiled anew where it changes.
+    shutil.copytree(ROOT / "allocsearch", folder / "allocsearch")
     python = ""
     for page in PAGES:
         for marker, language, text in BLOCK.findall((ROOT / "docs" / page).read_text()):

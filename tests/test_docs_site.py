@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from pydantic import BaseModel
 
-from allocsearch.config import DataSection, Shift, Source, StudyConfig
+from allocsearch.config import DataSection, PretrainingSection, Shift, Source, StudyConfig
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#]+)")
@@ -35,6 +35,7 @@ def test_every_key_of_a_study_file_is_explained():
         if name != "schema_version"
     }
     models |= {"A data set { #source }": Source, "A synthetic shift { #shift }": Shift}
+    models["[training.pretrain] { #pretrainingsection }"] = PretrainingSection
     assert {*sections} == {*models}
     for title, model in models.items():
         # Name, type, more or less of what is allowed, default and, at the end, what it means.
@@ -42,6 +43,16 @@ def test_every_key_of_a_study_file_is_explained():
         meanings = {row[0]: row[-1] for row in rows if len(row) > 1}
         assert {*meanings} == {*model.model_fields}
         assert all(len(meaning.split()) > 1 for meaning in meanings.values())
+
+
+def test_every_command_is_listed_in_a_whole_sentence():
+    text = hook("reference").commands_page()
+    listed = dict(re.findall(r"^\* `(\w+)`: (.+)$", text.partition("## `")[0], re.MULTILINE))
+    assert {*listed} == {*re.findall(r"^## `allocsearch (\w+)`$", text, re.MULTILINE)}
+    assert len(listed) > 5
+    for name, sentence in listed.items():
+        assert sentence.endswith("."), name
+        assert not sentence.endswith("..."), name
 
 
 def test_a_key_without_an_explanation_is_noticed():

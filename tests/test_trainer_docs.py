@@ -18,7 +18,9 @@ TEXT = (ROOT / "docs" / "trainers.md").read_text()
 BLOCKS = re.findall(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_every_block_runs(tmp_path, command):
+def test_every_block_runs(tmp_path, main_here, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     files = {name: content for name, _, content in BLOCKS if name}
     for name, content in files.items():
         (tmp_path / name).write_text(content)
@@ -28,7 +30,7 @@ def test_every_block_runs(tmp_path, command):
     for line in commands:
         program, *arguments = line.split()
         assert program == "allocsearch"
-        ended = command(*arguments, cwd=tmp_path)
+        ended = main_here(*arguments)
         assert ended.code == 0, ended.err
     for name in ("own-function", "own-program"):
         record = read_run(tmp_path / "runs" / name)
@@ -54,14 +56,17 @@ def test_every_placeholder_is_explained():
 
 
 @pytest.mark.parametrize("name", ["callable", "command"])
-def test_the_studies_run_as_they_say(name, tmp_path, command):
+def test_the_studies_run_as_they_say(name, tmp_path, main_here, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT)
     line = re.search(
         rf"^#   allocsearch (run studies/{name}.toml.*)$",
         (ROOT / "studies" / f"{name}.toml").read_text(),
         re.MULTILINE,
     )
-    arguments = [*line[1].split(), "--set", "study.trials=3", "--runs", tmp_path]
-    ended = command(*arguments, cwd=ROOT)
+    short = ("--set", "study.trials=3", "--set", "training.epochs=5")
+    arguments = [*line[1].split(), *short, "--runs", tmp_path]
+    ended = main_here(*arguments)
     assert ended.code == 0, ended.err
     record = read_run(tmp_path / name)
     assert [trial.state for trial in record.trials] == ["complete"] * 3

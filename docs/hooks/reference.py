@@ -14,7 +14,14 @@ from jsonschema_markdown import generate
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from allocsearch.config import DataSection, Section, Shift, Source, StudyConfig
+from allocsearch.config import (
+    DataSection,
+    PretrainingSection,
+    Section,
+    Shift,
+    Source,
+    StudyConfig,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +43,17 @@ def commands_page() -> str:
         check=True,
         cwd=ROOT,
     )
-    return made.stdout
+    # The list of commands has the beginnings of sentences.
+    found = re.findall(
+        r"^## `allocsearch (\w+)`\n\n(.+?)\n\n", made.stdout, re.MULTILINE | re.DOTALL
+    )
+    whole = {name: " ".join(text.split()) for name, text in found}
+    return re.sub(
+        r"^\* `(\w+)`: .*$",
+        lambda entry: f"* `{entry[1]}`: {whole[entry[1]]}" if entry[1] in whole else entry[0],
+        made.stdout,
+        flags=re.MULTILINE,
+    )
 
 
 def study_file_page() -> str:
@@ -53,6 +70,9 @@ def study_file_page() -> str:
         if name == "data":
             parts.append(section_text("A data set { #source }", Source))
             parts.append(section_text("A synthetic shift { #shift }", Shift))
+        if name == "training":
+            title = "[training.pretrain] { #pretrainingsection }"
+            parts.append(section_text(title, PretrainingSection))
     return "\n".join(parts)
 
 

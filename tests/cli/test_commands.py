@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import allocsearch
+from allocsearch.config import InputError
 from allocsearch.report.exports.export import load_export
-from allocsearch.search.records import read_run
+from allocsearch.search.records import PROGRESS, WORKER, read_run
+from allocsearch.search.storage import StorageError, load_run_config, open_study
 
 COMMANDS = ("run", "status", "report", "export", "train", "score")
 
@@ -157,6 +163,36 @@ def test_more_trials_for_a_finished_run(finished_run, main_here, tmp_path):
     assert record.config.study.trials == 5
 
 
+def test_a_worker_that_is_killed_in_the_middle_of_a_training(
+    write_study, tmp_path, main_here, wait_for
+):
+    study = write_study(tmp_path / "tiny.toml", study={"trials": 1}, training={"epochs": 60})
+    folder = tmp_path / "runs" / "tiny"
+
+    def begun():
+        """The attributes of a trial that tells of its training."""
+        with suppress(StorageError, InputError):
+            trials = open_study(load_run_config(folder), folder).trials
+            return next((t.user_attrs for t in trials if PROGRESS in t.user_attrs), None)
+
+    def kill_in_the_middle():
+        wait_for(begun)
+        os.kill(int(begun()[WORKER].split(":")[1]), signal.SIGKILL)
+
+    with ThreadPoolExecutor(1) as other:
+        killed = other.submit(kill_in_the_middle)
+        ended = main_here("run", study, "--runs", tmp_path / "runs")
+        killed.result()
+    assert ended.code == 0
+    [lost, repeated] = read_run(folder).trials
+    assert (lost.state, lost.reason) == ("interrupted", "the worker died")
+    assert (repeated.state, repeated.retry_of) == ("complete", lost.number)
+    exported = main_here("export", folder, "--out", tmp_path / "best.toml")
+    assert exported.code == 0
+    again = main_here("train", tmp_path / "best.toml")
+    assert f"All {len(repeated.metrics)} metrics equal the exported ones exactly." in again.out
+
+
 def test_study_whose_trials_all_diverge(write_study, tmp_path, main_here):
     study = write_study(
         tmp_path / "wild.toml",
@@ -180,7 +216,7 @@ def test_study_whose_trials_all_diverge(write_study, tmp_path, main_here):
 
 def loaded(script, cwd, *arguments):
     """The heavy libraries that a script in a process of its own has imported."""
-    names = {"torch", "torchvision", "sklearn", "scipy", "plotly", "boto3"}
+    names = {"torch", "torchvision", "sklearn", "scipy", "pandas", "plotly", "boto3"}
     done = subprocess.run(
         [sys.executable, "-c", f"{script}\nprint(*{names} & {{*sys.modules}})", *arguments],
         cwd=cwd,

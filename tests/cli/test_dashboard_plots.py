@@ -1,36 +1,22 @@
-"""Our plots and notes in the dashboard of a study that goes on, asked and looked at."""
+"""Our plots and notes in the dashboard of a study that goes on, as its server gives them."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 from base64 import b64decode
 
 import numpy as np
 import pytest
-from test_dashboard import CHROMIUM, Server
+from test_dashboard import Server
 
 from allocsearch.config import load
-from allocsearch.search.records import ALLOCATION, METRICS, REPLICATE, SEED, SLOT
 from allocsearch.search.storage import open_study
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
-def end_trial(study, number, dims):
-    values = {"bottom": float(dims[0]), "top": float(dims[-1])}
-    trial = study.ask()
-    allocation = "-".join(map(str, dims))
-    settled = {ALLOCATION: allocation, SLOT: number, SEED: number, REPLICATE: 0, METRICS: values}
-    for key, value in settled.items():
-        trial.set_user_attr(key, value)
-    study.tell(trial, [*values.values()])
-
-
 @pytest.fixture(scope="module")
-def study(tmp_path_factory, write_study):
+def study(tmp_path_factory, write_study, end_trial):
     home = tmp_path_factory.mktemp("plots")
     sections = {
         "study": {"name": "quickstart", "objectives": ["max:bottom", "max:top"], "trials": 9},
@@ -77,7 +63,9 @@ def numbers(packed):
     return np.frombuffer(b64decode(packed["bdata"]), packed["dtype"]).tolist()
 
 
-def test_plots_and_notes_follow_the_study_and_are_written_nowhere(study, server, wait_for):
+def test_plots_and_notes_follow_the_study_and_are_written_nowhere(
+    study, server, wait_for, end_trial
+):
     _, _, found = study
     wait_for(lambda: plots(server))
     name = "front-top-against-bottom"
@@ -98,30 +86,3 @@ def test_plots_and_notes_follow_the_study_and_are_written_nowhere(study, server,
     kept = found._storage.get_study_system_attrs(found._study_id)
     written = {name for name in kept if name.startswith("dashboard:")}
     assert written == {f"dashboard:{key}:note_ver", f"dashboard:{key}:note_str:0"}
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
-def test_a_browser_draws_them(server, tmp_path, wait_for):
-    wait_for(lambda: plots(server))
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
-    quiet = ("--disable-background-networking", "--disable-component-update")
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            *(*options, *quiet, f"--user-data-dir={tmp_path}"),
-            *("--virtual-time-budget=15000", "--window-size=1440,3000", "--dump-dom", server.url),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-        env={**os.environ, "HOME": str(tmp_path)},
-    )
-    # Plotly has set the title, and drawn the marks.
-    ours = [
-        plot
-        for plot in done.stdout.split("js-plotly-plot")
-        if re.search('class="gtitle"[^>]*>Top against bottom<', plot)
-    ]
-    assert len(ours) == 1
-    assert ours[0].count('<path class="point') >= 2

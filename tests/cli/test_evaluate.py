@@ -53,9 +53,29 @@ def run(searched, tmp_path):
     return Path(shutil.copytree(searched, tmp_path / "runs" / "tiny"))
 
 
-def test_evaluation_of_two_picks(run, command):
+ONE = ("evaluate", "--pick", "trial:0", "--seeds", "1")
+
+
+@pytest.fixture(scope="module")
+def evaluated_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("evaluated") / "tiny"
+
+
+@pytest.fixture
+def evaluated(searched, evaluated_folder, main_here, tmp_path):
+    """A copy of the run folder with an evaluation of one seed, and what that has said."""
+    said = evaluated_folder.with_name("out.txt")
+    if not said.exists():
+        shutil.copytree(searched, evaluated_folder)
+        ended = main_here(*ONE, evaluated_folder)
+        assert (ended.code, ended.err) == (0, "")
+        said.write_text(ended.out)
+    return Path(shutil.copytree(evaluated_folder, tmp_path / "runs" / "tiny")), said.read_text()
+
+
+def test_evaluation_of_two_picks(run, main_here):
     picks = ("--pick", "trial:0", "--pick", "max:elbo")
-    ended = command("evaluate", run, *picks, "--seeds", "2", "--workers", "2", cwd=run)
+    ended = main_here("evaluate", run, *picks, "--seeds", "2", "--workers", "2")
     assert (ended.code, ended.err) == (0, "")
     record = read_run(run)
     (opening,) = read_openings(run)
@@ -84,9 +104,8 @@ def test_evaluation_of_two_picks(run, command):
     assert record.trials == read_run(run).trials
 
 
-def test_other_picks_are_refused_and_counted_with_again(run, main_here):
-    first = main_here("evaluate", run, "--pick", "trial:0", "--seeds", "1")
-    assert (first.code, first.err) == (0, "")
+def test_other_picks_are_refused_and_counted_with_again(evaluated, main_here):
+    run, _ = evaluated
     other = next(
         str(trial.number)
         for trial in read_run(run).trials
@@ -103,21 +122,40 @@ def test_other_picks_are_refused_and_counted_with_again(run, main_here):
     assert [opening.again for opening in read_openings(run)] == [False, True]
 
 
-def test_what_is_there_already_is_shown_and_not_done_again(run, main_here):
-    first = main_here("evaluate", run, "--pick", "trial:0", "--seeds", "1")
-    second = main_here("evaluate", run, "--pick", "trial:0", "--seeds", "1")
+def test_what_is_there_already_is_shown_and_not_done_again(evaluated, main_here):
+    run, said = evaluated
+    second = main_here(*ONE, run)
     assert second.code == 0
-    assert second.out == first.out[first.out.index("tiny  test sets") :]
+    shown = said[said.index("tiny  test sets") :]
+    assert second.out == shown.replace(
+        said.splitlines()[-1].removesuffix("/report.html"), str(run)
+    )
     assert len(read_openings(run)) == 1
 
 
+UNBROKEN = ("evaluate", "--pick", "trial:0", "--seeds", "2")
+
+
+@pytest.fixture(scope="module")
+def unbroken_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("unbroken") / "tiny"
+
+
+@pytest.fixture
+def unbroken(searched, unbroken_folder, main_here):
+    """The run folder with an evaluation that nothing has stopped, once for all tests."""
+    if not unbroken_folder.exists():
+        shutil.copytree(searched, unbroken_folder)
+        assert main_here(*UNBROKEN, unbroken_folder).code == 0
+    return unbroken_folder
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_stopped_at_work_it_goes_on(number, searched, run, main_here, tmp_path):
-    arguments = ("evaluate", "--pick", "trial:0", "--seeds", "2")
+def test_stopped_at_work_it_goes_on(number, unbroken, run, main_here, tmp_path):
     output = tmp_path / "output"
     with output.open("wb") as file:
         process = psutil.Popen(
-            [COMMAND, *arguments, run, "--workers", "2"],
+            [COMMAND, *UNBROKEN, run, "--workers", "2"],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -141,14 +179,13 @@ def test_stopped_at_work_it_goes_on(number, searched, run, main_here, tmp_path):
     assert not alive
     kept = {path: path.stat().st_mtime_ns for path in trainings.glob("*/metrics.json")}
     assert kept
-    ended = main_here(*arguments, run)
+    ended = main_here(*UNBROKEN, run)
     assert (ended.code, ended.err) == (0, "")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     (opening,) = read_openings(run)
-    whole = Path(shutil.copytree(searched, tmp_path / "whole" / "tiny"))
-    assert main_here(*arguments, whole).code == 0
-    (other,) = read_openings(whole)
-    assert read_evaluation(run, opening).evaluated == read_evaluation(whole, other).evaluated
+    (other,) = read_openings(unbroken)
+    expected = read_evaluation(unbroken, other).evaluated
+    assert read_evaluation(run, opening).evaluated == expected
 
 
 def test_study_without_test_sets(finished_run, main_here):
@@ -158,10 +195,10 @@ def test_study_without_test_sets(finished_run, main_here):
     assert not (finished_run.folder / "evaluations").exists()
 
 
-def test_no_pick_by_a_test_metric(run, main_here):
-    main_here("evaluate", run, "--pick", "trial:0", "--seeds", "1")
-    evaluated = json.loads((run / "evaluations" / "1" / "evaluation.json").read_text())
-    names = [found["name"] for found in evaluated["evaluated"][0]["sets"]]
+def test_no_pick_by_a_test_metric(evaluated, main_here):
+    run, _ = evaluated
+    written = json.loads((run / "evaluations" / "1" / "evaluation.json").read_text())
+    names = [found["name"] for found in written["evaluated"][0]["sets"]]
     assert names == ["segment_deletion", "additive_noise"]
     for name in names:
         ended = main_here("evaluate", run, "--pick", f"max:auroc.{name}.llr_1")

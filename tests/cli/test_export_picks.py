@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from allocsearch.report.exports.export import load_export
 from allocsearch.search.records import read_run
 
@@ -35,8 +37,22 @@ def test_one_bad_pick_writes_nothing(finished_run, main_here, tmp_path):
     assert "--out -: found 2 picks" in main_here("export", finished_run.folder, *two).err
 
 
-def test_the_config_of_another_program_on_the_terminal(finished_run, main_here):
+def test_the_config_of_another_program_on_the_terminal(finished_run, main_here, tmp_path):
     ended = main_here("export", finished_run.folder, "--format", "hvae-oodd", "--out", "-")
     found = [layer["latent_features"] for layer in json.loads(ended.out)["config_stochastic"]]
     allocations = {trial.allocation.dims for trial in read_run(finished_run.folder).complete}
     assert tuple(found) in allocations
+    (path := tmp_path / "own.json").write_text(ended.out)
+    refused = main_here("train", path)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert refused.err.startswith(f"{path}: a config for the program hvae-oodd, ")
+    assert "--format toml" in refused.err
+
+
+@pytest.mark.parametrize(
+    "option", [("--pick", "knee"), ("--out", "x.toml"), ("--format", "json"), ("--files",)]
+)
+def test_a_list_exports_nothing(finished_run, main_here, option):
+    ended = main_here("export", finished_run.folder, "--list", *option)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"{option[0]}: not allowed with --list, which exports nothing\n"
