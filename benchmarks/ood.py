@@ -21,7 +21,6 @@ import argparse
 import hashlib
 import io
 import json
-import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from statistics import fmean, stdev
 import numpy as np
 import pandas as pd
 import torch
+from pool import train_all
 from torch import Tensor
 
 from allocsearch.allocation import Allocation
@@ -302,12 +302,7 @@ def main() -> None:
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     # A pass over all the allocations for each seed: a stopped run can compare what it has.
     jobs = [Job(text, seed, changes, folder) for seed in seeds for text in chosen]
-    left = [job for job in jobs if not job.done]
-    if left:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(min(arguments.processes, len(left))) as pool:
-            for count, _ in enumerate(pool.imap_unordered(run_one, left), 1):
-                print(f"{count} of {len(left)} trainings", flush=True)
+    train_all(run_one, [job for job in jobs if not job.done], arguments.processes)
     if arguments.table:
         write_table(jobs, arguments.table)
     seconds = [json.loads(job.validation.read_text())["train_seconds"] for job in jobs]

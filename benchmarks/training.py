@@ -32,6 +32,7 @@ from allocsearch.training.loop import train
 
 _SHAPE = (28, 28)
 _ALLOCATION = Allocation((64, 18, 6))
+_LENGTH = 96
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def products(
 ) -> tuple[Callable[[], None], int]:
     """A function that does the products of one step and nothing else, and their operations."""
     generator = torch.Generator(device).manual_seed(0)
-    x = torch.rand(batch, model.likelihood.features, generator=generator, device=device).round()
+    x = model.likelihood.prepare(examples(batch, device, model.section), generator)
     work: list[Callable[[], object]] = []
     flops = 0
     for module, given, by_input in forward_products(model, x, model.draw_noise(batch, generator)):
@@ -128,10 +129,22 @@ def products(
     return run, flops
 
 
-def examples(count: int, device: torch.device | None = None) -> Tensor:
-    """Random grey images, uint8 `(count, 28, 28)`."""
+def shape_of(section: ModelSection) -> tuple[int, ...]:
+    """Of one example for such a model: a sequence of tokens, or a grey image."""
+    return (_LENGTH,) if section.one_hot else _SHAPE
+
+
+def examples(
+    count: int, device: torch.device | None = None, section: ModelSection | None = None
+) -> Tensor:
+    """Random grey images, uint8 `(count, 28, 28)`, or sequences of half the length and more."""
     generator = torch.Generator().manual_seed(0)
-    values = torch.randint(0, 256, (count, *_SHAPE), generator=generator, dtype=torch.uint8)
+    if section is not None and section.one_hot:
+        values = torch.randint(1, section.levels, (count, _LENGTH), generator=generator)
+        ends = torch.randint(_LENGTH // 2, _LENGTH + 1, (count, 1), generator=generator)
+        values = values.masked_fill(torch.arange(_LENGTH) >= ends, 0).byte()
+    else:
+        values = torch.randint(0, 256, (count, *_SHAPE), generator=generator, dtype=torch.uint8)
     return values if device is None else values.to(device)
 
 
@@ -156,11 +169,11 @@ def measured(
     device = device_of(training)
     precision = product_precision(training, device)
     batch = training.batch_size
-    values = examples(data or batch * steps, device)
+    values = examples(data or batch * steps, device, section)
     epochs = max(1, batch * steps // len(values))
     training = training.model_copy(update={"epochs": epochs})
     done = epochs * (len(values) // batch)
-    model = build_model(allocation, _SHAPE, section, 0)
+    model = build_model(allocation, shape_of(section), section, 0)
     with products_in(precision, device):
         run, flops = products(model.to(device), batch, precision, device)
     step_times, product_times = [], []
@@ -245,6 +258,14 @@ _CONV = ModelSection(
     latents=("spatial", "dense", "dense"),
 )
 
+# Proteins, with the latents of a study of them.
+_TOKENS = {"likelihood": "categorical", "one_hot": True, "levels": 22, "pad": 0, "embedding": 16}
+_SEQUENCE_ALLOCATION = Allocation((40, 16, 8))
+_SEQUENCES = {
+    "dense": ModelSection.model_validate(_TOKENS),
+    "conv1d": ModelSection.model_validate({**_TOKENS, "blocks": "conv1d"}),
+}
+
 
 def main() -> None:
     """Print the tables."""
@@ -256,6 +277,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--compile", action="store_true", help="compile the steps, too")
     parser.add_argument("--cost", action="store_true", help="vary depth, width, batch and data")
+    parser.add_argument("--sequences", action="store_true", help="models of sequences alone")
     parser.add_argument("--processes", action="store_true", help="two processes against one")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -265,13 +287,20 @@ def main() -> None:
 
     load = os.getloadavg()[0]
     print(f"{allocation}, batch {batch}, torch {torch.__version__}, one thread, load {load:.1f}\n")
+    few = max(2, rounds // 3)
+    if arguments.sequences:
+        head = _HEAD.replace("images", "sequences")
+        print(head.format(f"sequences of {_LENGTH}, {_SEQUENCE_ALLOCATION}"))
+        for name, section in _SEQUENCES.items():
+            rate = measured(_SEQUENCE_ALLOCATION, section, training, few, max(1, steps // 5))
+            print(row(name, batch, rate))
+        return
     print(_HEAD.format("architecture"))
     for inference in ("bottom_up", "top_down"):
         model = ModelSection(inference=inference)
         print(
             row(f"dense {inference}", batch, measured(allocation, model, training, rounds, steps))
         )
-    few = max(2, rounds // 3)
     rate = measured(_CONV_ALLOCATION, _CONV, training, few, max(1, steps // 5))
     print(row(f"conv, {_CONV_ALLOCATION}", batch, rate))
     if arguments.compile:
