@@ -49,6 +49,9 @@ def home():
         patch.setenv("PYTHONPATH", folder, prepend=os.pathsep)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        # Where a head keeps its address, in a folder that it does not make.
+        patch.setenv("RAY_TMPDIR", folder)
+        (Path(folder) / "ray").mkdir()
         (Path(folder) / "gated.py").write_text(TRAINER)
         yield Path(folder)
 
@@ -154,7 +157,7 @@ def test_a_killed_worker_and_an_interrupted_run(cluster, study_of, wait_for):
         # Ray starts its task again, which goes on with the next trial.
         wait_for(lambda: len(began(study)) == 3 and "the worker died" in said(study))
         run.send_signal(signal.SIGINT)
-        assert run.wait(240) == 130
+        assert run.wait(240) == 130, said(study)
     records, _ = trials_of(study)
     assert "running" not in {trial.state for trial in records}
     lines = said(study).splitlines()
