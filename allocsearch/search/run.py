@@ -192,6 +192,7 @@ def run_study(
                     record = read_study(study, config, folder)
                     on_poll(record)
                     if record.finished >= record.wanted:
+                        supervisor.see_off()
                         # Of trials that no attempt will go on with.
                         shutil.rmtree(folder / worker.CHECKPOINTS, ignore_errors=True)
                         tracker.end(record, lambda: bool(interrupts))

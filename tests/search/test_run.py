@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 
 import psutil
 import pytest
@@ -153,6 +154,34 @@ def _fail_all(config, folder, log):
     study, space = open_study(config, folder), build_space(config.search_space)
     while (trial := claim(study, config, space, own_identity())) is not None:
         end_trial(study, study.get_trials(deepcopy=False)[trial.number], "it went wrong")
+
+
+def test_workers_end_by_themselves_at_the_end(config_of, tmp_path, monkeypatch, no_import):
+    folder = tmp_path / "run"
+    told, polled = [], []
+
+    class Watched(WorkerProcesses):
+        def wait(self, seconds):
+            if polled[-1].finished == polled[-1].wanted:
+                (folder / "leave").touch()
+            super().wait(seconds)
+
+        def terminate(self):
+            told.append(len(self))
+            super().terminate()
+
+    config = config_of()
+    prepare(config, folder)
+    monkeypatch.setattr(worker, "main", _linger)
+    run_study(config, folder, Watched(), polled.append)
+    assert told == [0]
+    assert (folder / "leave").exists()
+
+
+def _linger(config, folder, log):
+    _fail_all(config, folder, log)
+    while not (folder / "leave").exists():
+        time.sleep(0.01)
 
 
 def test_a_locked_folder_is_refused_and_not_touched(config_of, tmp_path):

@@ -18,6 +18,8 @@ from allocsearch.search.storages.heartbeat import Watch
 
 _POLL = 1.0
 _GRACE = 30.0
+# For workers that end by themselves.
+_LEAVE = 10.0
 # Workers that may die without having begun a trial before the run gives up.
 _FALSE_STARTS = 3
 
@@ -87,7 +89,19 @@ class Supervisor:
         A second SIGINT ends the grace time.
         """
         self._executor.terminate()
-        deadline = time.monotonic() + _GRACE
+        self._wait_for_all(_GRACE)
+        self._executor.kill()
+        requeue(self._study, self._config, is_dead, STOPPED)
+
+    def see_off(self) -> None:
+        """Let the workers end by themselves, now that no trial waits; not for long.
+
+        Ray aborts the process that cancels a task in the moment in which it ends (ray#54798).
+        """
+        self._wait_for_all(_LEAVE)
+
+    def _wait_for_all(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         heard = len(self._interrupts)
         while len(self._executor):
             if time.monotonic() > deadline or len(self._interrupts) > heard:
@@ -95,5 +109,3 @@ class Supervisor:
             self._executor.wait(_POLL)
             with suppress(InputError, WorkerError):
                 self._executor.ended()
-        self._executor.kill()
-        requeue(self._study, self._config, is_dead, STOPPED)
