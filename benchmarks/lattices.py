@@ -31,7 +31,8 @@ from allocsearch.metrics.evaluation import measure
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.search.objective import measurement_settings
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.epoch import Epoch
+from allocsearch.training.loop import train
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ROOT / "benchmarks" / "tables"

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from allocsearch.config import InputError, first_problem
+from allocsearch.training.epoch import Epoch
 
 METRICS_NAME = "metrics.json"
 
+History = tuple[Epoch, ...]
+
+# More are no float.
+_Count = Annotated[int, Field(ge=1, le=1 << 53)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class _Epoch(BaseModel):
+    """An `Epoch`; trials of before the rates were kept have none."""
+
     model_config = ConfigDict(strict=True, frozen=True)
 
-    # More are no float.
-    epoch: int = Field(ge=1, le=1 << 53)
-    elbo: float = Field(allow_inf_nan=False)
+    epoch: _Count
+    epochs: _Count
+    elbo: _Finite
+    rates: tuple[_Finite, ...] = ()
 
 
 class _Kept(BaseModel):
@@ -27,8 +38,8 @@ class _Kept(BaseModel):
     history: list[_Epoch] = Field(default_factory=list)
 
 
-def read_history(path: Path) -> dict[int, float]:
-    """The mean ELBO of the training batches of each epoch, by its number, nats per example.
+def read_history(path: Path) -> History:
+    """The epochs of a training.
 
     Args:
         path: The `metrics.json` of a trial.
@@ -46,4 +57,5 @@ def read_history(path: Path) -> dict[int, float]:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValidationError as error:
         raise InputError(f"{path}: {first_problem(error)}") from None
-    return {each.epoch: each.elbo for each in sorted(kept.history, key=lambda e: e.epoch)}
+    epochs = sorted(kept.history, key=lambda each: each.epoch)
+    return tuple(Epoch(**dict(each)) for each in epochs)

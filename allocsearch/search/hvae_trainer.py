@@ -66,7 +66,7 @@ class HVAETrainer:
             config.model,
             config.training,
             config.evaluation,
-            lambda place, epoch: hooks.progress(indices[place], vars(epoch)),
+            lambda place, epoch: hooks.progress(indices[place], epoch.progress),
             hooks.check,
             rungs,
             lambda place, rung, metrics: hooks.rung(indices[place], rung, metrics),
@@ -116,7 +116,7 @@ class HVAETrainer:
                 config.model,
                 config.training.shortened(epochs),
                 config.evaluation,
-                lambda _, epoch: hooks.progress(index, vars(epoch)),
+                lambda _, epoch: hooks.progress(index, epoch.progress),
                 hooks.check,
                 on_pretrain=lambda _, epoch: hooks.progress(index, vars(epoch)),
             )

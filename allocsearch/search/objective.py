@@ -27,7 +27,8 @@ from allocsearch.search.storage import write_atomically
 from allocsearch.search.trainer import PrunedError
 from allocsearch.training.device import device_of
 from allocsearch.training.divergence import DivergedError
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.epoch import Epoch
+from allocsearch.training.loop import train
 from allocsearch.training.population import train_population
 from allocsearch.training.pretraining import PretrainingEpoch
 

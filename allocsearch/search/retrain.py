@@ -9,7 +9,7 @@ from allocsearch.config import EvaluationSection, ModelSection, TrainingSection
 from allocsearch.data.splits import SearchData
 from allocsearch.search.compatibility import check_all
 from allocsearch.search.objective import Candidate, Outcome, train_and_measure
-from allocsearch.training.loop import Epoch
+from allocsearch.training.epoch import Epoch
 from allocsearch.training.pretraining import PretrainingEpoch
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from allocsearch.training.epoch import Epoch
 from allocsearch.training.randomness import Randomness
 
-_ELBOS, _OF, _DIGEST = "elbos", "of", "sha256"
+_HISTORY, _OF, _DIGEST = "history", "of", "sha256"
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +23,12 @@ class Checkpoint:
     """A training after some of its epochs.
 
     Attributes:
-        elbos: Mean ELBO of the training batches of each epoch so far, nats per example.
+        history: The epochs so far.
         tensors: Weights, the optimiser's moments and steps, and the states of the generators of
             random numbers, by name.
     """
 
-    elbos: tuple[float, ...]
+    history: tuple[Epoch, ...]
     tensors: Mapping[str, Tensor]
 
 
@@ -35,7 +36,7 @@ def capture(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     source: Randomness,
-    elbos: tuple[float, ...],
+    history: tuple[Epoch, ...],
 ) -> Checkpoint:
     """A copy of a training as it stands after an epoch.
 
@@ -43,14 +44,14 @@ def capture(
         model: The model.
         optimizer: Of its parameters.
         source: Where the training's random numbers come from.
-        elbos: Of the epochs so far.
+        history: The epochs so far.
     """
     tensors = {f"model.{name}": each for name, each in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": each for name, each in state.items()}
     tensors |= {f"random.{name}": each for name, each in source.state().items()}
     copies = {name: each.detach().cpu().clone() for name, each in tensors.items()}
-    return Checkpoint(elbos, copies)
+    return Checkpoint(history, copies)
 
 
 def restore(
@@ -87,8 +88,9 @@ def dump(checkpoint: Checkpoint, of: str) -> bytes:
         checkpoint: The checkpoint.
         of: What it is a checkpoint of; `parse` asks for the same.
     """
-    tensors, elbos = dict(checkpoint.tensors), json.dumps(checkpoint.elbos)
-    metadata = {_ELBOS: elbos, _OF: of, _DIGEST: _digest(tensors, elbos)}
+    tensors = dict(checkpoint.tensors)
+    history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
+    metadata = {_HISTORY: history, _OF: of, _DIGEST: _digest(tensors, history)}
     return safetensors.torch.save(tensors, metadata)
 
 
@@ -99,15 +101,17 @@ def parse(content: bytes, of: str) -> Checkpoint | None:
         # Eight bytes with the length of the header, the header as JSON, then the values.
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header["__metadata__"]
-        if (metadata[_OF], metadata[_DIGEST]) != (of, _digest(tensors, metadata[_ELBOS])):
+        if (metadata[_OF], metadata[_DIGEST]) != (of, _digest(tensors, metadata[_HISTORY])):
             return None
-        return Checkpoint(tuple(json.loads(metadata[_ELBOS])), tensors)
+        epochs = json.loads(metadata[_HISTORY])
+        history = (Epoch(**{**epoch, "rates": tuple(epoch["rates"])}) for epoch in epochs)
+        return Checkpoint(tuple(history), tensors)
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
 
 
-def _digest(tensors: Mapping[str, Tensor], elbos: str) -> str:
-    found = hashlib.sha256(elbos.encode())
+def _digest(tensors: Mapping[str, Tensor], history: str) -> str:
+    found = hashlib.sha256(history.encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -19,6 +18,7 @@ from allocsearch.training.clipping import clip_gradient
 from allocsearch.training.compilation import compiled, compiles
 from allocsearch.training.device import device_of, product_precision, products_in
 from allocsearch.training.divergence import diverged
+from allocsearch.training.epoch import Epoch
 from allocsearch.training.loss import dims_in_use, loss_of
 from allocsearch.training.pretraining import PretrainingEpoch, frozen_path, pretrain
 from allocsearch.training.randomness import Randomness
@@ -27,25 +27,10 @@ from allocsearch.training.schedules import free_nats, kl_weight
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave.
-
-    Attributes:
-        epoch: Its number, from 1.
-        epochs: How many there will be.
-        elbo: Mean ELBO of the training batches during the epoch, nats per example.
-    """
-
-    epoch: int
-    epochs: int
-    elbo: float
-
-
 def _batch_loss(
     model: HVAE, section: TrainingSection, device: torch.device, *, compiling: bool
-) -> Callable[[Tensor, Sequence[Tensor], float], tuple[Tensor, Tensor]]:
-    """From model inputs, noise and progress of the training to loss and ELBO of a batch."""
+) -> Callable[[Tensor, Sequence[Tensor], float], tuple[Tensor, Tensor, Tensor]]:
+    """From model inputs, noise and progress of the training to `loss_of` a batch."""
     mask = dims_in_use(model)
     mask = mask if mask is None else mask.to(device)
     precision = product_precision(section, device)
@@ -53,7 +38,7 @@ def _batch_loss(
 
     def loss(
         x: Tensor, noise: Sequence[Tensor], weight: float | Tensor, free: float | Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         with products_in(precision, device):
             terms = model(x, noise, analytic=analytic)
         return loss_of(terms, weight, free, mask)
@@ -138,35 +123,38 @@ def _train(
     steps = n // batch_size
     compiling = compiles(section, device, section.epochs * steps)
     batch_loss = _batch_loss(model, section, device, compiling=compiling)
-    elbos: list[float] = []
+    history: list[Epoch] = []
     if start is not None:
         restore(start, model, optimizer, source)
-        elbos.extend(start.elbos)
+        history.extend(start.history)
     elif section.pretrain is not None:
         on_checkpoint(partial(capture, model, optimizer, source, ()))
     model.train()
-    for epoch in range(len(elbos), section.epochs):
+    for epoch in range(len(history), section.epochs):
         for weight in path:
             # Without a gradient the optimiser passes it over.
             weight.requires_grad_(epoch >= frozen)
-        loss_sum, elbo_sum = torch.zeros((), device=device), torch.zeros((), device=device)
+        loss_sum, elbo_sum = torch.zeros(2, device=device)
+        rates_sum = torch.zeros(len(model.widths), device=device)
         for step, chosen in enumerate(epoch_batches(n, batch_size, source.batches)):
             on_step()
             progress = (epoch * steps + step) / (section.epochs * steps)
             x = model.likelihood.prepare(values[chosen], source.batches)
             noise = source.noise(model, batch_size)
-            loss, elbo = batch_loss(x, noise, progress)
+            loss, elbo, rates = batch_loss(x, noise, progress)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             clip_gradient(parameters, section.gradient_clip)
             optimizer.step()
             loss_sum += loss.detach()
             elbo_sum += elbo
+            rates_sum += rates
         if not math.isfinite(loss_sum.item()):
             raise diverged(loss_sum.item(), epoch + 1)
-        elbos.append(elbo_sum.item() / steps)
-        logger.debug("epoch %d of %d: ELBO %.2f nats", epoch + 1, section.epochs, elbos[-1])
-        on_epoch(Epoch(epoch + 1, section.epochs, elbos[-1]))
-        on_checkpoint(partial(capture, model, optimizer, source, tuple(elbos)))
+        elbo_mean, rate_means = elbo_sum.item() / steps, tuple((rates_sum / steps).tolist())
+        history.append(Epoch(epoch + 1, section.epochs, elbo_mean, rate_means))
+        logger.debug("epoch %d of %d: ELBO %.2f nats", epoch + 1, section.epochs, elbo_mean)
+        on_epoch(history[-1])
+        on_checkpoint(partial(capture, model, optimizer, source, tuple(history)))
     model.eval()
-    return tuple(Epoch(i, section.epochs, elbo) for i, elbo in enumerate(elbos, 1))
+    return tuple(history)

@@ -40,8 +40,8 @@ def dims_in_use(model: HVAE) -> Tensor | None:
 
 def loss_of(
     terms: BoundTerms, weight: float | Tensor, free: float | Tensor, mask: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The loss of a batch, and its ELBO.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a batch, its ELBO, and the rates of its layers.
 
     Args:
         terms: For one draw of the latents: `(batch,)`, and `(batch, d_l)` for each layer.
@@ -50,9 +50,11 @@ def loss_of(
         mask: As for `charged_kl`: dims in use, all layers side by side, bottom to top.
 
     Returns:
-        Loss, with its gradient, and mean ELBO, without: scalars, nats per example.
+        Loss, with its gradient, a scalar; without it the mean ELBO, a scalar, and the mean KL term
+        of each layer, bottom to top, `(L,)`. Nats per example.
     """
     log_likelihood = terms.log_likelihood.mean()
-    kl = torch.cat([layer.mean(0) for layer in terms.kl])
-    loss = weight * charged_kl(kl, free, mask) - log_likelihood
-    return loss, log_likelihood.detach() - kl.detach().sum()
+    means = [layer.mean(0) for layer in terms.kl]
+    loss = weight * charged_kl(torch.cat(means), free, mask) - log_likelihood
+    rates = torch.stack([layer.detach().sum() for layer in means])
+    return loss, log_likelihood.detach() - rates.sum(), rates

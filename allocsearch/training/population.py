@@ -18,7 +18,7 @@ from allocsearch.models.masking import embed, extract
 from allocsearch.training.batches import epoch_batches
 from allocsearch.training.device import device_of, product_precision, products_in
 from allocsearch.training.divergence import DivergedError, diverged
-from allocsearch.training.loop import Epoch
+from allocsearch.training.epoch import Epoch
 from allocsearch.training.loss import loss_of
 from allocsearch.training.pretraining import PretrainingEpoch, pretrain
 from allocsearch.training.randomness import Randomness
@@ -91,25 +91,28 @@ def train_population(
             break
         population.train_path(on=epoch > frozen)
         loss_sum, elbo_sum = torch.zeros(2, len(models), device=device)
+        rates_sum = torch.zeros(len(models), models[0].allocation.layers, device=device)
         for step, chosen in enumerate(epoch_batches(n, batch_size, batches)):
             on_step()
             x = models[0].likelihood.prepare(values[chosen], batches)
             noise = [own.noise(model, len(x)) for own, model in zip(sources, models, strict=True)]
             progress = ((epoch - 1) * steps + step) / (epochs * steps)
-            loss, elbo = population.loss(x, noise, progress)
+            loss, elbo, rates = population.loss(x, noise, progress)
             optimizer.zero_grad()
             torch.autograd.backward(loss.sum())
             _clip_gradients(population.weights, sections[0].gradient_clip)
             optimizer.step()
             loss_sum += loss.detach()
             elbo_sum += elbo
-        for index, (total, elbo_total) in enumerate(
-            zip(loss_sum.tolist(), elbo_sum.tolist(), strict=True)
+            rates_sum += rates
+        means = zip((elbo_sum / steps).tolist(), (rates_sum / steps).tolist(), strict=True)
+        for index, (total, (elbo_mean, rate_means)) in enumerate(
+            zip(loss_sum.tolist(), means, strict=True)
         ):
             if not math.isfinite(total):
                 failures.setdefault(index, diverged(total, epoch))
             if index not in failures:
-                histories[index].append(Epoch(epoch, epochs, elbo_total / steps))
+                histories[index].append(Epoch(epoch, epochs, elbo_mean, tuple(rate_means)))
                 on_epoch(index, histories[index][-1])
     population.extract()
     return tuple(failures.get(index, tuple(history)) for index, history in enumerate(histories))
@@ -176,8 +179,8 @@ class _Population:
 
     def loss(
         self, x: Tensor, noise: Sequence[Sequence[Tensor]], progress: float
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and ELBO of a batch for every candidate, each `(K,)`.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss and ELBO of a batch for every candidate, `(K,)`, and rates of its layers, `(K, L)`.
 
         Args:
             x: Model inputs, `(batch, features)`.
@@ -194,10 +197,10 @@ class _Population:
             for width, parts in zip(self._widths, zip(*noise, strict=True), strict=True)
         )
         with products_in(self._precision, self._device):
-            loss, elbo = self._losses(
+            loss, elbo, rates = self._losses(
                 self._parameters, self._buffers, x, padded, weight, free, self._masks
             )
-        return loss, elbo
+        return loss, elbo, rates
 
     def _loss(
         self,
@@ -208,7 +211,7 @@ class _Population:
         weight: Tensor,
         free: Tensor,
         mask: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Of one candidate, for `vmap`."""
         analytic = {"analytic": self._sections[0].kl == "analytic"}
         terms = functional_call(self._base, (parameters, buffers), (x, noise), analytic)

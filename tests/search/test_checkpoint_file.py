@@ -10,9 +10,11 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import ModelSection, TrainingSection
 from allocsearch.search.checkpoint_file import CheckpointFile, identity
 from allocsearch.training.checkpoint import Checkpoint
+from allocsearch.training.epoch import Epoch
 
-ONE = Checkpoint((-3.0,), {"model.w": torch.arange(3.0)})
-TWO = Checkpoint((-3.0, -2.0), {"model.w": torch.arange(3.0) + 1})
+EPOCHS = (Epoch(1, 2, -3.0, (0.5,)), Epoch(2, 2, -2.0, (0.75,)))
+ONE = Checkpoint(EPOCHS[:1], {"model.w": torch.arange(3.0)})
+TWO = Checkpoint(EPOCHS, {"model.w": torch.arange(3.0) + 1})
 
 
 def test_the_last_one_is_found_again(tmp_path: Path) -> None:
@@ -23,7 +25,7 @@ def test_the_last_one_is_found_again(tmp_path: Path) -> None:
     file.keep(lambda: TWO)
     found = CheckpointFile(path, "this", every=0).read()
     assert found is not None
-    assert found.elbos == TWO.elbos
+    assert found.history == TWO.history
     assert torch.equal(found.tensors["model.w"], TWO.tensors["model.w"])
     assert CheckpointFile(path, "that", every=0).read() is None
     assert [*tmp_path.rglob("*.safetensors")] == [path]

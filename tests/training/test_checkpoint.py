@@ -13,7 +13,8 @@ from allocsearch.config import ModelSection, TrainingSection
 from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.checkpoint import Checkpoint, dump, parse
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.epoch import Epoch
+from allocsearch.training.loop import train
 
 SECTION = TrainingSection(epochs=5, batch_size=16, device="cpu")
 SHARED = SECTION.model_copy(update={"batch_seed": 3})
@@ -59,7 +60,7 @@ def test_a_training_goes_on_from_any_epoch_to_the_same_bits(
     section: TrainingSection, model: ModelSection
 ) -> None:
     whole, history, kept = trained(section, model=model)
-    assert [len(each.elbos) for each in kept] == [1, 2, 3, 4, 5]
+    assert [len(each.history) for each in kept] == [1, 2, 3, 4, 5]
     for checkpoint in kept:
         read = parse(dump(checkpoint, "this"), "this")
         assert read is not None
@@ -68,10 +69,10 @@ def test_a_training_goes_on_from_any_epoch_to_the_same_bits(
         assert weights(again) == weights(whole)
         assert not again.training
         assert epochs == history
-        assert seen == [*history[len(checkpoint.elbos) :]]
+        assert seen == [*history[len(checkpoint.history) :]]
         # What is kept afterwards is what would have been kept: it can be interrupted again.
-        for other, expected in zip(later, kept[len(checkpoint.elbos) :], strict=True):
-            assert other.elbos == expected.elbos
+        for other, expected in zip(later, kept[len(checkpoint.history) :], strict=True):
+            assert other.history == expected.history
             assert other.tensors.keys() == expected.tensors.keys()
             for name, tensor in expected.tensors.items():
                 assert torch.equal(other.tensors[name], tensor), name
@@ -97,7 +98,8 @@ def test_a_checkpoint_of_something_else_is_none() -> None:
 
 @given(st.integers(0, 400), st.binary(max_size=20))
 def test_a_damaged_file_is_none(cut: int, rest: bytes) -> None:
-    content = dump(Checkpoint((-1.5, -1.25), {"model.w": torch.arange(6.0)}), "this")
+    epochs = (Epoch(1, 2, -1.5, (0.5, 0.25)), Epoch(2, 2, -1.25, (0.75, 0.125)))
+    content = dump(Checkpoint(epochs, {"model.w": torch.arange(6.0)}), "this")
     damaged = content[: min(cut, len(content) - 1)]
     assert parse(damaged, "this") is None
     assert parse(damaged + rest, "this") is None or damaged + rest == content

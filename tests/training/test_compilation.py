@@ -12,7 +12,8 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, ModelSection, TrainingSection
 from allocsearch.models.build import build_model
 from allocsearch.training.compilation import compiled, compiles
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.epoch import Epoch
+from allocsearch.training.loop import train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

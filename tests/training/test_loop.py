@@ -13,7 +13,8 @@ from allocsearch.models.build import build_model
 from allocsearch.models.hvae import HVAE
 from allocsearch.training.batches import epoch_batches
 from allocsearch.training.divergence import DivergedError
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.epoch import Epoch
+from allocsearch.training.loop import train
 from allocsearch.training.schedules import free_nats, kl_weight
 
 MODEL = ModelSection(hidden=16, depth=1)
@@ -146,15 +147,15 @@ def test_an_epoch_is_a_new_order_of_all_that_fills_a_batch() -> None:
 
 def reference_training(
     model: HVAE, values: Tensor, section: TrainingSection, seed: int
-) -> list[float]:
-    """The loop written plainly, with torch's unfused optimiser and its own clipping."""
+) -> tuple[list[float], list[list[float]]]:
+    """ELBO and rates by the plain loop, with torch's unfused optimiser and its own clipping."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=section.learning_rate, fused=False)
     steps = len(values) // section.batch_size
-    elbos = []
+    elbos, rates = [], []
     for epoch in range(section.epochs):
         order = torch.randperm(len(values), generator=generator)
-        bounds = []
+        bounds, terms_of_layers = [], []
         for step, chosen in enumerate(order.split(section.batch_size)[:steps]):
             progress = (epoch * steps + step) / (section.epochs * steps)
             x = model.likelihood.prepare(values[chosen], generator)
@@ -171,8 +172,10 @@ def reference_training(
             nn.utils.clip_grad_norm_(model.parameters(), section.gradient_clip)
             optimizer.step()
             bounds.append(terms.bound().mean().item())
+            terms_of_layers.append([layer.sum(1).mean().item() for layer in terms.kl])
         elbos.append(float(np.mean(bounds)))
-    return elbos
+        rates.append(np.mean(terms_of_layers, axis=0).tolist())
+    return elbos, rates
 
 
 @pytest.mark.parametrize("clip", [200.0, 0.5])
@@ -184,9 +187,10 @@ def test_training_equals_the_loop_written_plainly(
         epochs=4, batch_size=16, gradient_clip=clip, free_nats=free, device="cpu"
     )
     plain, ours = model_of(7), model_of(7)
-    elbos = reference_training(plain, values, section, 8)
+    elbos, rates = reference_training(plain, values, section, 8)
     history = train(ours, values, section, 8)
     assert [epoch.elbo for epoch in history] == pytest.approx(elbos, rel=1e-4)
+    np.testing.assert_allclose([epoch.rates for epoch in history], rates, rtol=1e-3, atol=1e-4)
     for (name, found), expected in zip(ours.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-4, msg=name)
 

@@ -19,7 +19,8 @@ from allocsearch.models.hvae import HVAE
 from allocsearch.training import pretraining
 from allocsearch.training.checkpoint import Checkpoint, dump, parse
 from allocsearch.training.divergence import DivergedError
-from allocsearch.training.loop import Epoch, train
+from allocsearch.training.epoch import Epoch
+from allocsearch.training.loop import train
 from allocsearch.training.population import train_population
 from allocsearch.training.pretraining import PretrainingEpoch, contrastive_loss, pretrain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -27,42 +28,89 @@ def training_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = No
             where unknown).
         phases: Words for what changes at an epoch, with the epoch.
     """
-    figure = go.Figure()
     colors: dict[str, str] = {}
+    figure = go.Figure()
     for number, rows in frame.groupby("number", sort=False):
-        last = rows.iloc[-1]
-        name = str(last["allocation"])
+        name = str(rows["allocation"].iloc[0])
         color = colors.setdefault(name, theme.SERIES[len(colors) % len(theme.SERIES)])
-        shown = rows.iloc[:: -(-len(rows) // _MOST_POINTS)]
-        style = {
-            "name": f"{name} (trial {number})",
-            "legendgroup": name,
-            "hovertemplate": "epoch %{x}: %{y:.2f} nats<extra>%{fullData.name}</extra>",
-        }
+        _add_training(figure, rows, "elbo", f"{name} (trial {number})", name, color)
+    return _finished(figure, frame, phases, "ELBO of training batches (nats)", _range(frame))
+
+
+def rate_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = None) -> go.Figure:
+    """The rate of each layer on the training batches over the epochs, a line for each training.
+
+    Args:
+        frame: A row for each layer, training and epoch: `layer` (its number, from 1; its colour),
+            `number` (of the trial), `again` (whether it is another training of the allocation; it
+            is thinner), `epoch`, `rate` and `validation_rate` (at the end; missing where unknown).
+        phases: Words for what changes at an epoch, with the epoch.
+    """
+    figure = go.Figure()
+    colors = dict(zip(frame["layer"].unique(), cycle(theme.SERIES), strict=False))
+    for (number, layer), rows in frame.groupby(["number", "layer"], sort=False):
+        color = colors[layer]
+        name = f"layer {layer} (trial {number})"
+        _add_training(figure, rows, "rate", name, f"layer {layer}", color)
+    return _finished(
+        figure, frame, phases, "rate of training batches (nats)", {"rangemode": "tozero"}
+    )
+
+
+def _add_training(
+    figure: go.Figure, rows: pd.DataFrame, metric: str, name: str, group: str, color: str
+) -> None:
+    """A line of a metric over the epochs of a training, and a mark for its validation at the end.
+
+    Args:
+        figure: Where they go.
+        rows: Of the training.
+        metric: Its column; that of the validation is `validation_<metric>`.
+        name: In the legend.
+        group: What they are shown and hidden with.
+        color: Of both.
+    """
+    last = rows.iloc[-1]
+    shown = rows.iloc[:: -(-len(rows) // _MOST_POINTS)]
+    style = {
+        "name": name,
+        "legendgroup": group,
+        "hovertemplate": "epoch %{x}: %{y:.2f} nats<extra>%{fullData.name}</extra>",
+    }
+    figure.add_trace(
+        go.Scatter(
+            x=shown["epoch"],
+            y=shown[metric],
+            mode="lines",
+            showlegend=not last["again"],
+            opacity=0.6 if last["again"] else 1.0,
+            line={"color": color, "width": 1 if last["again"] else 2},
+            **style,
+        )
+    )
+    if not pd.isna(last[f"validation_{metric}"]):
+        style["hovertemplate"] = "validation: %{y:.2f} nats<extra>%{fullData.name}</extra>"
         figure.add_trace(
             go.Scatter(
-                x=shown["epoch"],
-                y=shown["elbo"],
-                mode="lines",
-                showlegend=not last["again"],
-                opacity=0.6 if last["again"] else 1.0,
-                line={"color": color, "width": 1 if last["again"] else 2},
+                x=[last["epoch"]],
+                y=[last[f"validation_{metric}"]],
+                mode="markers",
+                showlegend=False,
+                marker={"color": color, "symbol": "diamond-open", "size": 9},
+                cliponaxis=False,
                 **style,
             )
         )
-        if not pd.isna(last["validation_elbo"]):
-            style["hovertemplate"] = "validation: %{y:.2f} nats<extra>%{fullData.name}</extra>"
-            figure.add_trace(
-                go.Scatter(
-                    x=[last["epoch"]],
-                    y=[last["validation_elbo"]],
-                    mode="markers",
-                    showlegend=False,
-                    marker={"color": color, "symbol": "diamond-open", "size": 9},
-                    cliponaxis=False,
-                    **style,
-                )
-            )
+
+
+def _finished(
+    figure: go.Figure,
+    frame: pd.DataFrame,
+    phases: Mapping[str, float] | None,
+    title: str,
+    vertical: Mapping[str, object],
+) -> go.Figure:
+    """With the phases of the training, and its axes."""
     middle = float(frame["epoch"].max()) / 2
     for text, epoch in (phases or {}).items():
         # Lines rise: there is room above them at first, and below them later.
@@ -80,13 +128,12 @@ def training_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = No
                 "showarrow": False,
             },
         )
-    figure.update_layout(
+    return figure.update_layout(
         template=theme.template("light"),
         showlegend=True,
         xaxis={"title": {"text": "epoch"}},
-        yaxis={"title": {"text": "ELBO of training batches (nats)"}, **_range(frame)},
+        yaxis={"title": {"text": title}, **vertical},
     )
-    return figure
 
 
 def _range(frame: pd.DataFrame) -> dict[str, object]:

@@ -13,7 +13,7 @@ from allocsearch.report.labels import format_metric, heading, metric_label, metr
 from allocsearch.report.panels.chosen_files import chosen_files
 from allocsearch.report.panels.detection_panels import detection_panels, evaluation_panels
 from allocsearch.report.panels.panel import Grid, Panel
-from allocsearch.report.panels.training_panel import training_panel
+from allocsearch.report.panels.training_panels import training_panels
 from allocsearch.report.panels.trial_panels import trial_panels
 from allocsearch.report.proxy import proxy_check
 from allocsearch.report.proxy_frames import auroc_frame, tau_frame
@@ -54,9 +54,9 @@ def panels(
     files = files or chosen_files(record, front)
     validation, left_out = _validation_sets(record)
     detection, no_scores = detection_panels(record, representatives(record, front), files)
-    training, no_training = training_panel(record, front, files)
+    training, no_training = training_panels(record, front, files)
     tested, no_test_scores = evaluation_panels(record)
-    shown = [*validation, *detection, *filter(None, [training]), *tested, *_rungs(record)]
+    shown = [*validation, *detection, *training, *tested, *_rungs(record)]
     missing = (*left_out, *no_scores, *no_test_scores, *no_training)
     return (*made, *shown), (*omitted, *missing, *absent)
 

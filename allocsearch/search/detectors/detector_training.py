@@ -28,7 +28,7 @@ from allocsearch.search.detectors.detector_card import (
 from allocsearch.search.detectors.detector_files import DetectorFiles, write_detector
 from allocsearch.search.objective import Outcome, measurement_settings, save_outcome
 from allocsearch.search.retrain import retrain
-from allocsearch.training.loop import Epoch
+from allocsearch.training.epoch import Epoch
 from allocsearch.training.pretraining import PretrainingEpoch
 
 

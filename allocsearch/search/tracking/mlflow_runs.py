@@ -190,8 +190,12 @@ class MLflowRuns:
             curve = read_history(trial_folder(self._folder, trial.number) / METRICS_NAME)
         except InputError:
             # It is where the trial was trained, or the trainer has kept none.
-            curve = {}
-        return others + [Metric("training_elbo", elbo, ended, i) for i, elbo in curve.items()]
+            curve = ()
+        return others + [
+            Metric(f"training_{name}", value, ended, epoch.epoch)
+            for epoch in curve
+            for name, value in epoch.metrics.items()
+        ]
 
 
 def _parts(items: Sequence[T], most: int) -> list[Sequence[T]]:

@@ -168,7 +168,15 @@ def _keep(record: StudyRecord, trial: TrialRecord, rng: np.random.Generator) -> 
     folder = trial_folder(record.folder, trial.number)
     folder.mkdir(parents=True)
     history = [
-        {"epoch": i, "elbo": trial.metrics["elbo"] - 40 / i + float(rng.normal(0, 0.2))}
+        {
+            "epoch": i,
+            "epochs": 20,
+            "elbo": trial.metrics["elbo"] - 40 / i + float(rng.normal(0, 0.2)),
+            "rates": [
+                trial.metrics[f"rate_{layer}"] * (1 - 0.5 / i)
+                for layer in range(1, trial.allocation.layers + 1)
+            ],
+        }
         for i in range(1, 21)
     ]
     (folder / "metrics.json").write_text(json.dumps({"history": history}))

@@ -50,7 +50,7 @@ def runs(client, study, view=ViewType.ACTIVE_ONLY):
 def test_each_trial_that_ended_has_a_run(uri, client, study, tmp_path):
     kept = trial_folder(tmp_path, 0)
     kept.mkdir(parents=True)
-    epochs = [{"epoch": i, "epochs": 2, "elbo": -10.0 * i} for i in (1, 2)]
+    epochs = [{"epoch": i, "epochs": 2, "elbo": -10.0 * i, "rates": [i, 0.5]} for i in (1, 2)]
     (kept / "metrics.json").write_text(json.dumps({"history": epochs}))
     log_all(uri, study, tmp_path)
     found, total = runs(client, study)
@@ -59,9 +59,12 @@ def test_each_trial_that_ended_has_a_run(uri, client, study, tmp_path):
     assert states == {0: "FINISHED", 1: "FAILED", 2: "KILLED"}
     done = found[0].data
     final = {"auroc": 0.75, "odd name__x_": 1.5, "rate_1": 2.0, "training_elbo": -20.0}
+    final |= {"training_rate_1": 2.0, "training_rate_2": 0.5}
     assert done.metrics == final
     curve = client.get_metric_history(found[0].info.run_id, "training_elbo")
     assert [(each.step, each.value) for each in curve] == [(1, -10.0), (2, -20.0)]
+    curve = client.get_metric_history(found[0].info.run_id, "training_rate_1")
+    assert [(each.step, each.value) for each in curve] == [(1, 1.0), (2, 2.0)]
     ratio = str(Allocation((9, 3)).ratio)
     settled = {"allocation": "9-3", "d_1": "9", "d_2": "3", "layers": "2", "ratio": ratio}
     assert done.params == {**settled, "seed": "5", "replicate": "0"}

@@ -8,7 +8,7 @@ import pytest
 from allocsearch.report.front import study_front
 from allocsearch.report.page import render_page
 from allocsearch.report.panels.chosen_files import chosen_files
-from allocsearch.report.panels.training_panel import training_panel
+from allocsearch.report.panels.training_panels import training_panels
 from allocsearch.report.representatives import representatives
 from allocsearch.search.storage import trial_folder
 
@@ -18,11 +18,17 @@ def elbo(number, epoch):
     return -20.0 - number - 200 / epoch**2
 
 
-def keep(record, number, epochs=20):
+def rates(number, epoch):
+    """Those of three layers, of which the third collapses."""
+    return [8.0 + number - 1 / epoch, 3.0, 1.0 / epoch]
+
+
+def keep(record, number, epochs=20, rates=rates):
     folder = trial_folder(record.folder, number)
     folder.mkdir(parents=True, exist_ok=True)
     history = [
-        {"epoch": i, "epochs": epochs, "elbo": elbo(number, i)} for i in range(1, epochs + 1)
+        {"epoch": i, "epochs": epochs, "elbo": elbo(number, i), "rates": rates(number, i)}
+        for i in range(1, epochs + 1)
     ]
     (folder / "metrics.json").write_text(json.dumps({"history": history}))
 
@@ -36,7 +42,7 @@ def kept(study):
 
 def found(record):
     front = study_front(record)
-    return training_panel(record, front, chosen_files(record, front))
+    return training_panels(record, front, chosen_files(record, front))
 
 
 def lines(panel):
@@ -44,7 +50,7 @@ def lines(panel):
 
 
 def test_the_representatives_have_a_line_each_and_their_validation_at_its_end(kept):
-    panel, omitted = found(kept)
+    (panel, _), omitted = found(kept)
     assert omitted == ()
     chosen = representatives(kept)
     assert [trace.name for trace in lines(panel)] == [
@@ -65,7 +71,7 @@ def test_the_representatives_have_a_line_each_and_their_validation_at_its_end(ke
 
 
 def test_the_first_epochs_do_not_flatten_the_rest(kept):
-    panel, _ = found(kept)
+    (panel, _), _ = found(kept)
     low, high = panel.figure.layout.yaxis.range
     late = [y for trace in lines(panel) for y in trace.y[3:]]
     assert low <= min(late)
@@ -77,7 +83,7 @@ def test_other_trainings_of_the_same_allocation_are_thin_lines_of_its_colour(rep
     front = study_front(replicated)
     for trial in replicated.complete:
         keep(replicated, trial.number)
-    drawn = lines(found(replicated)[0])
+    drawn = lines(found(replicated)[0][0])
     groups = {
         member.trial.number: {trial.number for trial in member.replicates.trials}
         for member in front.members
@@ -92,8 +98,48 @@ def test_other_trainings_of_the_same_allocation_are_thin_lines_of_its_colour(rep
     assert any(trace.line.width == 1 for trace in drawn)
 
 
+def test_the_rates_of_the_recommended_allocation_have_a_line_for_each_layer(kept):
+    (_, panel), _ = found(kept)
+    recommended = representatives(kept)[0]
+    number = recommended.number
+    assert [trace.name for trace in lines(panel)] == [
+        f"layer {layer} (trial {number})" for layer in (1, 2, 3)
+    ]
+    assert str(recommended.allocation) in panel.caption
+    for layer, trace in enumerate(lines(panel)):
+        assert list(trace.x) == [*range(1, 21)]
+        assert list(trace.y) == [rates(number, i)[layer] for i in trace.x]
+    assert len({trace.line.color for trace in lines(panel)}) == 3
+    marks = {trace.name: trace.y[0] for trace in panel.figure.data if trace.mode == "markers"}
+    measured = {f"rate_{layer}": marks.get(f"layer {layer} (trial {number})") for layer in (1, 2)}
+    assert measured == {name: recommended.metrics.get(name) for name in measured}
+    assert [row[0] for row in panel.data.rows] == [trace.name for trace in lines(panel)]
+    at = [f"{rates(number, i)[0]:.2f}" for i in (5, 10, 15, 20)]
+    assert list(panel.data.rows[0][1:5]) == at
+
+
+def test_other_trainings_have_the_colours_of_their_layers(replicated):
+    for trial in replicated.complete:
+        keep(replicated, trial.number)
+    drawn = lines(found(replicated)[0][1])
+    assert {trace.line.width for trace in drawn} == {1, 2}
+    for layer in (1, 2, 3):
+        own = [trace for trace in drawn if trace.legendgroup == f"layer {layer}"]
+        assert len({trace.line.color for trace in own}) == 1
+        assert [trace.showlegend for trace in own] == [True, *[False] * (len(own) - 1)]
+
+
+def test_trials_of_before_the_rates_were_kept_have_none(study_of):
+    record = study_of([(1.0, 0.9)])
+    keep(record, 0, rates=lambda number, epoch: [])
+    panels, [omitted] = found(record)
+    assert [panel.title for panel in panels] == ["Training curves"]
+    allocation = representatives(record)[0].allocation
+    assert omitted == f"Rates of {allocation} while it trains: its trainings have kept none."
+
+
 def test_what_the_schedules_do_is_where_they_do_it(kept):
-    panel, _ = found(kept)
+    (panel, _), _ = found(kept)
     assert {(note.text, note.x) for note in panel.figure.layout.annotations} == {
         ("KL weight is 1", 0.25 * 20),
         ("free nats fall", 0.42 * 20),
@@ -105,13 +151,13 @@ def test_the_gain_at_the_end_is_that_of_the_last_two_tenths(study_of):
     record = study_of([(1.0, 0.9)])
     keep(record, 0, epochs=20)
     mean = [(elbo(0, i) + elbo(0, i + 1)) / 2 for i in (17, 19)]
-    assert f"changed by {mean[1] - mean[0]:+.2f} nats" in found(record)[0].caption
+    assert f"changed by {mean[1] - mean[0]:+.2f} nats" in found(record)[0][0].caption
 
 
 def test_long_trainings_have_few_points_and_the_whole_in_the_table(study_of):
     record = study_of([(1.0, 0.9)])
     keep(record, 0, epochs=1000)
-    panel, _ = found(record)
+    (panel, _), _ = found(record)
     assert len(lines(panel)[0].x) <= 300
     assert panel.data.rows[0][1] == "1000"
 
@@ -119,7 +165,7 @@ def test_long_trainings_have_few_points_and_the_whole_in_the_table(study_of):
 def test_what_is_not_in_the_run_folder_is_named(study_of):
     record = study_of([(1.0, 0.9), (2.0, 0.95)])
     keep(record, 0)
-    panel, omitted = found(record)
+    (panel, _), omitted = found(record)
     assert len(lines(panel)) == 1
     assert omitted == ("Training curves of trial 1: the files are not in this run folder.",)
     page = render_page(record)
@@ -127,8 +173,8 @@ def test_what_is_not_in_the_run_folder_is_named(study_of):
 
 
 def test_without_any_there_is_no_figure(study):
-    panel, [omitted] = found(study)
-    assert panel is None
+    panels, [omitted] = found(study)
+    assert panels == ()
     assert omitted.startswith("Training curves of trial")
     assert 'id="training"' not in render_page(study)
 
@@ -139,7 +185,7 @@ def test_a_damaged_file_costs_its_line_alone(study_of):
         keep(record, number)
     path = trial_folder(record.folder, 1) / "metrics.json"
     path.write_text("{")
-    panel, [omitted] = found(record)
+    (panel, _), [omitted] = found(record)
     assert len(lines(panel)) == 1
     assert omitted.startswith(f"Training curve of trial 1: {path}: ")
 
@@ -148,13 +194,13 @@ def test_a_file_without_epochs_is_named(study_of):
     record = study_of([(1.0, 0.9)])
     keep(record, 0, epochs=0)
     path = trial_folder(record.folder, 0) / "metrics.json"
-    assert found(record) == (None, (f"Training curve of trial 0: {path} has no epochs.",))
+    assert found(record) == ((), (f"Training curve of trial 0: {path} has no epochs.",))
 
 
 def test_a_trainer_of_ones_own_keeps_none(study):
     section = study.config.trainer.model_copy(update={"kind": "callable"})
     config = study.config.model_copy(update={"trainer": section})
     assert found(dataclasses.replace(study, config=config)) == (
-        None,
+        (),
         ("Training curves: a trainer of your own keeps none.",),
     )
