@@ -12,8 +12,7 @@ augmentations and scores (LLR^{>1} and the KL of layer 1, unless others are name
 advance. The probe is logistic regression and k-nearest neighbours on the posterior means of all
 layers, cross-validated: of the ID validation part where the ID data has classes, otherwise of the
 other classes of the same files, such as other protein families. Nothing is trained or picked by
-those either. Near-identical sequences of a family may stand in different folds: the accuracies are
-too good for sequences unlike all of these, in both arms.
+those either. With `data.identity` near-identical sequences are in one fold.
 
 A difference is that of two trainings of one seed; its interval (95 %) is Student's t over the
 seeds, for the mean difference that other seeds would have. It is over seeds alone, not over
@@ -47,6 +46,7 @@ from allocsearch.allocation import Allocation
 from allocsearch.config import InputError, StudyConfig, load
 from allocsearch.data.dataset import Dataset
 from allocsearch.data.fitting import fit
+from allocsearch.data.identity import identity_clusters
 from allocsearch.data.sources import load_source
 from allocsearch.data.splits import SearchData, load_search_data
 from allocsearch.metrics.evaluation import measure
@@ -166,7 +166,7 @@ def epoch_costs(config: StudyConfig, allocation: str) -> tuple[float, float]:
 
 def probed_set(config: StudyConfig, data: SearchData) -> Dataset:
     """The labelled set behind the probe, which the models have not been fitted to."""
-    if has_classes(data.probed.labels):
+    if has_classes(data.probed):
         return data.probed
     source = config.own_data.id
     every = load_source(source.model_copy(update={"classes": None}))
@@ -179,8 +179,12 @@ def probed_set(config: StudyConfig, data: SearchData) -> Dataset:
     kept = torch.isin(every.labels, torch.tensor(others)).nonzero().squeeze(1)
     found = every.take(kept)
     values = fit(found.values, data.train.shape, found.name)
-    labels = found.labels
-    return Dataset(f"{found.name}, other classes", values, labels, found.kind, found.class_names)
+    name, identity = f"{found.name}, other classes", config.own_data.identity
+    clusters = None
+    if identity is not None:
+        clusters = torch.from_numpy(identity_clusters(values.numpy(), identity))
+    labels, titles = found.labels, found.class_names
+    return Dataset(name, values, labels, found.kind, titles, clusters)
 
 
 def run_one(job: Job) -> None:

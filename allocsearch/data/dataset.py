@@ -28,6 +28,7 @@ class Dataset:
         labels: int64 classes, `(n,)`, or None where the set has none.
         kind: What the values are; without it pixels for uint8, continuous for float32.
         class_names: The name of each class, by its label; empty where classes are numbers.
+        clusters: int64, `(n,)`: near-identical examples are in one; None where nobody has looked.
 
     Raises:
         ValueError: If dtypes or lengths are others than these.
@@ -39,16 +40,17 @@ class Dataset:
     # Never None once the set is made.
     kind: Kind = None  # type: ignore[assignment]
     class_names: tuple[str, ...] = ()
+    clusters: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.values.dtype not in (torch.uint8, torch.float32) or self.values.ndim < 2:
             found = f"{self.values.dtype} of shape {tuple(self.values.shape)}"
             raise ValueError(f"values are uint8 or float32 of shape (n, *shape), not {found}")
-        if self.labels is not None and (
-            self.labels.dtype != torch.int64 or self.labels.shape != self.values.shape[:1]
-        ):
-            found = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
-            raise ValueError(f"labels are int64 of shape ({len(self.values)},), not {found}")
+        for name, each in (("labels", self.labels), ("clusters", self.clusters)):
+            if each is None or (each.dtype, each.shape) == (torch.int64, self.values.shape[:1]):
+                continue
+            found = f"{each.dtype} of shape {tuple(each.shape)}"
+            raise ValueError(f"{name} are int64 of shape ({len(self.values)},), not {found}")
         if self.kind is None:
             derived = "continuous" if self.values.is_floating_point() else "pixels"
             object.__setattr__(self, "kind", derived)
@@ -89,5 +91,7 @@ class Dataset:
 
     def take(self, indices: Tensor) -> Dataset:
         """The examples at `indices`, int64 `(m,)`, in that order."""
-        labels = None if self.labels is None else self.labels[indices]
-        return replace(self, values=self.values[indices], labels=labels)
+        labels, clusters = (
+            None if each is None else each[indices] for each in (self.labels, self.clusters)
+        )
+        return replace(self, values=self.values[indices], labels=labels, clusters=clusters)

@@ -94,14 +94,15 @@ def load_search_data(config: DataSection) -> SearchData:
     the train part.
 
     With `identity`, validation and test are unions of clusters of sequences, at most as large as
-    asked; a cluster that is larger than a part is in train.
+    asked; a cluster that is larger than a part is in train. All parts and the probe set know their
+    clusters.
 
     Raises:
         InputError: If data is missing or broken, a size is impossible, or the same data is an
             OOD test set and an OOD validation or the probe set, or ID data and the probe set.
     """
     _check_roles(config)
-    dataset = _load_id(config, "train")
+    dataset = _clustered(config, _load_id(config, "train"))
     parts = _parts(config, dataset)
     train = dataset.take(parts.train)
     scale = _scale(train)
@@ -118,7 +119,7 @@ def load_test_data(config: DataSection) -> TestData:
         InputError: As `load_search_data`.
     """
     _check_roles(config)
-    dataset = _load_id(config, "test")
+    dataset = _clustered(config, _load_id(config, "test"))
     scale = None
     if _has_official_test(config.id):
         size = config.test_size or min(len(dataset), _HELD_OUT_MOST)
@@ -181,22 +182,21 @@ def _parts(config: DataSection, dataset: Dataset) -> _Parts:
     """The parts that the examples of a set are split into."""
     sizes = _sizes(config, len(dataset), dataset.name)
     order = _permutation(config, "id", len(dataset))
-    if config.identity is None:
+    if dataset.clusters is None:
         # Test from the front and validation from the back: neither moves when the other is
         # resized.
         validation = order[len(order) - sizes.validation :]
         return _Parts(
             order[sizes.test : sizes.test + sizes.train], validation, order[: sizes.test]
         )
-    clusters = _clusters(dataset, config.identity)
     source = generator(config.seed, "clusters")
-    validation, test = held_out_clusters(clusters, sizes.validation, sizes.test, source)
+    validation, test = held_out_clusters(dataset.clusters, sizes.validation, sizes.test, source)
     left = order[~torch.isin(order, torch.cat((validation, test)))]
     train = left if config.train_size is None else left[: config.train_size]
     if min(len(train), len(validation), len(test)) < 2:
         raise InputError(
             f"data.identity: found {config.identity}, at which the largest cluster of "
-            f"{dataset.name} has {int(torch.bincount(clusters).max())} of {len(dataset)} "
+            f"{dataset.name} has {int(torch.bincount(dataset.clusters).max())} of {len(dataset)} "
             f"sequences, and {len(validation)} are left for validation, {len(test)} for test; "
             f"allowed: a higher identity, or parts of other sizes"
         )
@@ -216,14 +216,17 @@ def _parts(config: DataSection, dataset: Dataset) -> _Parts:
     return _Parts(train, validation, test)
 
 
-def _clusters(dataset: Dataset, identity: float) -> torch.Tensor:
-    """The cluster of each sequence, int64 `(n,)`."""
-    return _clustered(dataset.values.numpy().tobytes(), dataset.shape[0], identity)
+def _clustered(config: DataSection, dataset: Dataset) -> Dataset:
+    """A set with the clusters of its sequences, where `identity` is set."""
+    if config.identity is None:
+        return dataset
+    tokens = dataset.values.numpy().tobytes()
+    return replace(dataset, clusters=_clusters(tokens, dataset.shape[0], config.identity))
 
 
 # Of some seconds, and a process that evaluates splits the same set twice.
-@lru_cache(maxsize=1)
-def _clustered(tokens: bytes, length: int, identity: float) -> torch.Tensor:
+@lru_cache(maxsize=2)
+def _clusters(tokens: bytes, length: int, identity: float) -> torch.Tensor:
     # Its imports are for those alone who have sequences.
     from allocsearch.data.identity import identity_clusters
 
@@ -312,7 +315,7 @@ def _probe_set(
     if dataset.labels is None:
         raise InputError(f"data.probe: {dataset.name} has no labels; allowed: a set with classes")
     dataset = _drawn(config, "probe", dataset, _HELD_OUT_MOST)
-    return _fitted("data.probe", config.probe.title, dataset, held_out, scale)
+    return _clustered(config, _fitted("data.probe", config.probe.title, dataset, held_out, scale))
 
 
 def _drawn(config: DataSection, purpose: str, dataset: Dataset, most: int) -> Dataset:

@@ -100,8 +100,8 @@ def check_probe(data: SearchData, section: EvaluationSection) -> None:
         section: The measurement; without a probe nothing is checked.
 
     Raises:
-        InputError: If there are no labels, or fewer than two classes with as many examples as
-            there are folds.
+        InputError: If there are no labels, or fewer than two classes with as many examples (or
+            clusters of near-identical ones) as there are folds.
     """
     if section.probe is None:
         return
@@ -110,21 +110,22 @@ def check_probe(data: SearchData, section: EvaluationSection) -> None:
     allowed = "allowed: with two classes or more, in data.probe or in data.id"
     if probed.labels is None:
         raise InputError(f"{asked}, but {probed.name} has no labels; {allowed}")
-    sizes, left_out = class_sizes(probed.labels)
+    sizes, left_out = class_sizes(probed.labels, probed.clusters)
+    examples = "examples" if probed.clusters is None else "clusters of near-identical sequences"
     if len(sizes) < 2:
         what = "one class" if len(sizes) == 1 else "no class"
         raise InputError(
             f"{asked}, but the {len(probed)} examples of {probed.name} have {what} with {FOLDS} "
-            f"or more of them, the folds of a probe; {allowed}"
+            f"{examples} or more, the folds of a probe; {allowed}"
         )
     if left_out:
         logger.warning(
-            "evaluation.probe: %d of %d classes of %s have fewer than %d examples and are left "
-            "out: %s",
+            "evaluation.probe: %d of %d classes of %s have fewer than %d %s and are left out: %s",
             len(left_out),
             len(left_out) + len(sizes),
             probed.name,
             FOLDS,
+            examples,
             ", ".join(probed.class_name(label) for label in left_out),
         )
 

@@ -56,6 +56,14 @@ def test_names_of_classes_stay_with_the_examples():
     assert dataset.take(torch.tensor([1])).class_names == ("RVP", "TPR_2")
 
 
+def test_clusters_stay_with_the_examples():
+    dataset = Dataset("a", VALUES, clusters=torch.tensor([5, 5, 6, 7]))
+    assert dataset.take(torch.tensor([3, 0])).clusters.tolist() == [7, 5]
+    assert Dataset("a", VALUES).take(torch.tensor([3])).clusters is None
+    with pytest.raises(ValueError, match=r"clusters are int64 of shape \(4,\)"):
+        Dataset("a", VALUES, clusters=torch.tensor([5, 5]))
+
+
 def test_take_keeps_order_and_labels():
     dataset = Dataset("a", VALUES, torch.tensor([5, 6, 7, 8])).take(torch.tensor([2, 0]))
     assert dataset.name == "a"

@@ -125,11 +125,28 @@ def test_no_sequence_of_a_part_is_alike_to_one_of_another(section):
     together = alike(np.concatenate(parts), 0.6)
     of_part = np.repeat([0, 1, 2], list(map(len, parts)))
     assert not together[of_part[:, None] != of_part[None]].any()
+    # All of a part that are alike are in one of its clusters.
+    for part in (search.train, search.validation, test.test):
+        own = alike(part.values.numpy(), 0.6)
+        assert (part.clusters[:, None] == part.clusters[None])[torch.from_numpy(own)].all()
     # It would be otherwise by chance.
     singly = config.model_copy(update={"identity": None})
     mixed = [load_search_data(singly).train.values, load_test_data(singly).test.values]
+    assert load_search_data(singly).validation.clusters is None
     across = alike(np.concatenate(mixed), 0.6)[: len(mixed[0]), len(mixed[0]) :]
     assert across.any()
+
+
+def test_the_probe_set_has_clusters_of_its_own(section, tmp_path):
+    config, _ = section
+    path = tmp_path / "others.fasta"
+    sequences = ["ACDEFGHIKL", "CDEFGHIKLM", "WYWYVVTTSSRR", "ACDEFGHIKL", "WYWYVVTTSS"]
+    path.write_text("".join(f">s{i} family={'ab'[i % 2]}\n{s}\n" for i, s in enumerate(sequences)))
+    raw = config.model_dump(exclude_unset=True)
+    raw["probe"] = {"source": "fasta", "path": str(path)}
+    probed = load_search_data(DataSection.model_validate(raw)).probed
+    assert probed.labels is not None
+    assert probed.clusters.tolist() == [0, 0, 1, 0, 1]
 
 
 def test_equal_seeds_give_equal_parts_and_train_can_be_smaller(section):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -88,6 +88,39 @@ def test_classes_too_small_for_the_folds_are_left_out() -> None:
     assert (found.accuracy, found.accuracy_knn) == (alone.accuracy, alone.accuracy_knn)
 
 
+def test_nobody_is_told_by_a_near_twin() -> None:
+    # Pairs of twins, each far from all other examples: nothing else tells their class.
+    clusters = torch.arange(100).repeat(2)
+    labels = labels_of(100, 2).repeat(2)
+    features = torch.randn(100, 50, generator=seeded(2)).repeat(2, 1)
+    told = probe(features, labels, 0)
+    found = probe(features, labels, 0, clusters)
+    assert told.accuracy_knn > 0.75
+    # Standard errors of a share over 100 pairs are 0.05.
+    assert (found.accuracy, found.accuracy_knn) == pytest.approx((0.5, 0.5), abs=0.15)
+    assert found.examples == 200
+
+
+def test_with_clusters_accuracies_are_those_of_scikit_learn_too() -> None:
+    digits = load_digits()
+    x, y = digits.data[:400], digits.target[:400]
+    clusters = labels_of(400, 150, seed=3)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=7)
+    expected = cross_val_score(KNeighborsClassifier(5), x, y, groups=clusters, cv=folds).mean()
+    found = probe(torch.from_numpy(x), torch.from_numpy(y), 7, clusters)
+    assert found.accuracy_knn == pytest.approx(expected, abs=1e-12)
+
+
+def test_classes_of_too_few_clusters_are_left_out() -> None:
+    labels = torch.tensor([0] * 12 + [3] * 12 + [8] * 12)
+    clusters = torch.cat([torch.arange(12), torch.arange(12) % 4, torch.arange(12) % 5 + 7])
+    assert class_sizes(labels, clusters) == ({0: 12, 8: 12}, (3,))
+    found = probe(torch.randn(36, 2, generator=seeded()), labels, 0, clusters)
+    assert (found.examples, found.left_out) == (24, (3,))
+    with pytest.raises(ValueError, match="1 classes have 5 clusters"):
+        probe(torch.zeros(24, 1), labels[:24], 0, clusters[:24])
+
+
 @pytest.mark.parametrize("labels", [torch.zeros(20), torch.tensor([0] * 16 + [1] * 4)])
 def test_one_class_is_refused(labels: Tensor) -> None:
     with pytest.raises(ValueError, match="two or more"):
@@ -97,6 +130,8 @@ def test_one_class_is_refused(labels: Tensor) -> None:
 def test_labels_of_other_examples_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(20, 1\) and \(19,\)"):
         probe(torch.zeros(20, 1), torch.zeros(19).long(), 0)
+    with pytest.raises(ValueError, match=r"\(20, 1\) and \(20,\) and \(19,\)"):
+        probe(torch.zeros(20, 1), labels_of(20, 2), 0, torch.arange(19))
 
 
 def model_of(inference: str = "bottom_up", *, skip: bool = True) -> HVAE:
@@ -129,6 +164,9 @@ def test_a_layer_or_all_are_probed() -> None:
     means = posterior_means(model, values, 60, 4)
     assert probe_model(model, dataset, 2, 25, 4) == probe(means[1], labels, 4)
     assert probe_model(model, dataset, "all", 25, 4) == probe(torch.cat(means, 1), labels, 4)
+    clusters = torch.arange(60) // 3
+    grouped = Dataset("set", values, labels, clusters=clusters)
+    assert probe_model(model, grouped, 2, 25, 4) == probe(means[1], labels, 4, clusters)
 
 
 def test_means_that_are_no_numbers_are_told() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -51,6 +53,19 @@ def test_a_probe_takes_classes(caplog):
     check_probe(labelled(*[3] * 9, *[4] * 7, *[5] * 4), section)
     (told,) = caplog.messages
     assert "1 of 3 classes of held_out have fewer than 5 examples and are left out: 5" in told
+
+
+def test_near_twins_do_not_make_a_class_large_enough_for_a_probe(caplog):
+    section, data = EvaluationSection(probe="all"), labelled(*[3] * 6, *[4] * 7, *[5] * 7)
+    clusters = torch.tensor([*range(13), *[13, 14, 15, 16] * 2][:20])
+    grouped = replace(data, validation=replace(data.validation, clusters=clusters))
+    check_probe(grouped, section)
+    (told,) = caplog.messages
+    assert "1 of 3 classes of held_out have fewer than 5 clusters of near-identical " in told
+    assert told.endswith("left out: 5")
+    twins = replace(data.validation, clusters=torch.zeros(20).long())
+    with pytest.raises(InputError, match="have no class with 5 clusters of near-identical"):
+        check_probe(replace(data, validation=twins), section)
 
 
 def test_a_study_whose_probe_has_no_classes_writes_nothing(tmp_path, write_study):

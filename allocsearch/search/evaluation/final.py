@@ -220,7 +220,7 @@ def _score(job: _Test, check: Callable[[], None]) -> None:
         of_ood = {dataset.name: scorer.score(dataset.values, check) for dataset in test.ood_test}
         for name, table in {"the ID test part": of_id, **of_ood}.items():
             check_finite({f"{key} of {name}": float(s.sum()) for key, s in table.items()})
-        if config.evaluation.probe is not None and has_classes(test.test.labels):
+        if config.evaluation.probe is not None and has_classes(test.test):
             probing = (config.evaluation.probe, config.evaluation.batch_size, seed)
             probed = probe_model(model, test.test, *probing, check).metrics
             # Before the scores: a model that has them is done.
