@@ -11,8 +11,6 @@ from allocsearch.config import HELD_OUT
 from allocsearch.report.figures import theme
 from allocsearch.report.figures.plot_text import plain
 
-_DASHES = ("solid", "dash", "dot", "dashdot")
-
 
 def roc_curves(frame: pd.DataFrame) -> go.Figure:
     """ROC curves, with the diagonal that guessing gives.
@@ -32,7 +30,7 @@ def roc_curves(frame: pd.DataFrame) -> go.Figure:
         )
     )
     # Beyond the colours, dashes tell the curves apart.
-    looks = cycle(product(_DASHES, theme.SERIES))
+    looks = cycle(product(theme.DASHES, theme.SERIES))
     for (dash, color), (name, points) in zip(
         looks, frame.groupby("curve", sort=False), strict=False
     ):

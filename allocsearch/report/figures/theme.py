@@ -24,6 +24,7 @@ KNEE = VERMILLION
 DOMINATED = MUTED
 
 SERIES = (VERMILLION, SKY, GREEN, PURPLE, ORANGE, BLUE)
+DASHES = ("solid", "dash", "dot", "dashdot")
 
 # Layout of bars side by side; a legend names even a single one of them.
 GROUPED_BARS = {"barmode": "group", "bargap": 0.25, "bargroupgap": 0.08, "showlegend": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
+from itertools import cycle, product
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -47,18 +47,26 @@ def rate_curves(frame: pd.DataFrame, phases: Mapping[str, float] | None = None) 
         phases: Words for what changes at an epoch, with the epoch.
     """
     figure = go.Figure()
-    colors = dict(zip(frame["layer"].unique(), cycle(theme.SERIES), strict=False))
+    # Beyond the colours, dashes tell the layers apart.
+    looks = cycle(product(theme.DASHES, theme.SERIES))
+    look_of = dict(zip(frame["layer"].unique(), looks, strict=False))
     for (number, layer), rows in frame.groupby(["number", "layer"], sort=False):
-        color = colors[layer]
+        dash, color = look_of[layer]
         name = f"layer {layer} (trial {number})"
-        _add_training(figure, rows, "rate", name, f"layer {layer}", color)
+        _add_training(figure, rows, "rate", name, f"layer {layer}", color, dash)
     return _finished(
         figure, frame, phases, "rate of training batches (nats)", {"rangemode": "tozero"}
     )
 
 
 def _add_training(
-    figure: go.Figure, rows: pd.DataFrame, metric: str, name: str, group: str, color: str
+    figure: go.Figure,
+    rows: pd.DataFrame,
+    metric: str,
+    name: str,
+    group: str,
+    color: str,
+    dash: str = "solid",
 ) -> None:
     """A line of a metric over the epochs of a training, and a mark for its validation at the end.
 
@@ -69,6 +77,7 @@ def _add_training(
         name: In the legend.
         group: What they are shown and hidden with.
         color: Of both.
+        dash: Of the line.
     """
     last = rows.iloc[-1]
     shown = rows.iloc[:: -(-len(rows) // _MOST_POINTS)]
@@ -84,7 +93,7 @@ def _add_training(
             mode="lines",
             showlegend=not last["again"],
             opacity=0.6 if last["again"] else 1.0,
-            line={"color": color, "width": 1 if last["again"] else 2},
+            line={"color": color, "width": 1 if last["again"] else 2, "dash": dash},
             **style,
         )
     )

@@ -129,6 +129,13 @@ def test_other_trainings_have_the_colours_of_their_layers(replicated):
         assert [trace.showlegend for trace in own] == [True, *[False] * (len(own) - 1)]
 
 
+def test_more_layers_than_colours_are_told_apart_by_dashes(study_of):
+    record = study_of([(1.0, 0.9)])
+    keep(record, 0, rates=lambda number, epoch: [1.0] * 9)
+    (_, panel), _ = found(record)
+    assert len({(trace.line.color, trace.line.dash) for trace in lines(panel)}) == 9
+
+
 def test_trials_of_before_the_rates_were_kept_have_none(study_of):
     record = study_of([(1.0, 0.9)])
     keep(record, 0, rates=lambda number, epoch: [])
