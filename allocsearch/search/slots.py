@@ -96,7 +96,13 @@ def _fill(
 ) -> None:
     trials = _without_surplus(study)
     repeated = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-    counted = [t for t in trials if not _is_interrupted(t) and t.number not in repeated]
+    counted = [
+        trial
+        for trial in trials
+        if not _is_interrupted(trial)
+        # One that has ended by itself stands, whatever was to repeat it.
+        and not (trial.state == TrialState.RUNNING and trial.number in repeated)
+    ]
     waiting = [trial for trial in counted if trial.state == TrialState.WAITING]
     begun = len(counted) - len(waiting)
     if begun > config.study.trials:

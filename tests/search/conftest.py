@@ -16,6 +16,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
+# Its checks say what they found, as those of tests do.
+pytest.register_assert_rewrite("quick_study")
+
 USER = "ann"
 PASSWORD = "s3cr3t-{p}%40@:/word"
 

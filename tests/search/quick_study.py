@@ -21,7 +21,7 @@ from allocsearch.search.abandoned import DEAD
 from allocsearch.search.executors.executor import LOG_NAME
 from allocsearch.search.identity import is_dead
 from allocsearch.search.published import publish
-from allocsearch.search.records import ALLOCATION, INTERRUPTED, REASON, REPLICATE, SLOT, WORKER
+from allocsearch.search.records import ALLOCATION, REASON, REPLICATE, SLOT, WORKER, read_trial
 from allocsearch.search.slots import STOPPED, fill
 from allocsearch.search.storage import open_study
 from allocsearch.spaces import build_space
@@ -173,7 +173,7 @@ class Study:
         """
         most = self.kills if deaths is None else deaths
         trials, wanted = self.trials(), self.config.study.trials
-        live = [trial for trial in trials if not trial.user_attrs.get(INTERRUPTED)]
+        live = [trial for trial in trials if read_trial(trial).state != "interrupted"]
         assert Counter(trial.state for trial in live) == {TrialState.COMPLETE: wanted}
         assert sorted(trial.user_attrs[SLOT] for trial in live) == list(range(wanted))
         settled = {(trial.user_attrs[ALLOCATION], trial.user_attrs[REPLICATE]) for trial in live}
@@ -182,8 +182,7 @@ class Study:
             dims = [float(dim) for dim in trial.user_attrs[ALLOCATION].split("-")]
             assert trial.values == [dims[0], dims[-1]]
         assert self.kept.items() <= self.complete().items()
-        gone = [trial for trial in trials if trial.user_attrs.get(INTERRUPTED)]
-        assert {trial.state for trial in gone} <= {TrialState.FAIL}
+        gone = [trial for trial in trials if read_trial(trial).state == "interrupted"]
         reasons = Counter(trial.user_attrs[REASON] for trial in gone)
         assert set(reasons) <= {DEAD, STOPPED, "enqueued twice"}
         assert reasons[DEAD] <= most

@@ -77,7 +77,8 @@ def states(study: optuna.Study) -> Counter:
 
 
 def counted_slots(study: optuna.Study) -> list[int]:
-    return sorted(t.user_attrs[SLOT] for t in study.trials if not t.user_attrs.get(INTERRUPTED))
+    live = [t for t in study.trials if read_trial(t).state != "interrupted"]
+    return sorted(t.user_attrs[SLOT] for t in live)
 
 
 def repeat(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -187,6 +188,31 @@ def test_a_kill_while_slots_are_taken_back_leaves_none_to_claim(study: optuna.St
     while run_one(study, config):
         pass
     assert states(study) == {"complete": 2, "interrupted": 1}
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_trial_that_ends_while_it_is_given_up_keeps_its_slot(
+    study: optuna.Study, marked: bool
+) -> None:
+    config = config_of(3)
+    fill_with(study, config)
+    trial = claim_for(study, config, "dead")
+    assert trial is not None
+    dims = build_space(config.search_space).suggest(trial).dims
+    # What the storage had of its worker comes between the steps that end it in its place.
+    repeat(study, study.trials[trial.number])
+    if marked:
+        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+    study.tell(trial, [float(dims[0]), float(dims[-1])])
+    while run_one(study, config):
+        pass
+    assert states(study) == {"complete": 3, "interrupted": 1}
+    # Another worker that joins finds nothing missing.
+    fill_with(study, config)
+    assert states(study) == {"complete": 3, "interrupted": 1}
+    fill_with(study, config_of(4))
+    assert states(study) == {"complete": 3, "interrupted": 1, "waiting": 1}
+    assert counted_slots(study) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
